@@ -1,0 +1,1 @@
+"""One file a Kamailio module, under its Kamailio name."""

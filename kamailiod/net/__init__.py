@@ -1,0 +1,1 @@
+"""Sockets, streams, framing and names: how SIP messages enter and leave."""

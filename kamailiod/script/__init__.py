@@ -1,0 +1,1 @@
+"""What a script sees: request context, pseudo-variables, module declarations, routes."""

@@ -1,0 +1,131 @@
+"""Log lines in Kamailio's shape: ` 3(1234) INFO: <script>: text`.
+
+Owns levels, format and destination (stderr or syslog, text or JSON); knows nothing of SIP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import syslog
+import time
+from collections.abc import Callable
+
+ALERT, BUG, CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG = -5, -4, -3, -1, 0, 1, 2, 3
+NAMES = {
+    ALERT: "ALERT",
+    BUG: "BUG",
+    CRITICAL: "CRITICAL",
+    -2: "CRITICAL",
+    ERROR: "ERROR",
+    WARNING: "WARNING",
+    NOTICE: "NOTICE",
+    INFO: "INFO",
+    DEBUG: "DEBUG",
+}
+LEVELS = {
+    "alert": ALERT,
+    "bug": BUG,
+    "crit": CRITICAL,
+    "err": ERROR,
+    "error": ERROR,
+    "warn": WARNING,
+    "warning": WARNING,
+    "notice": NOTICE,
+    "info": INFO,
+    "dbg": DEBUG,
+    "debug": DEBUG,
+}
+_PRIORITIES = {
+    ALERT: syslog.LOG_ALERT,
+    BUG: syslog.LOG_CRIT,
+    CRITICAL: syslog.LOG_CRIT,
+    -2: syslog.LOG_CRIT,
+    ERROR: syslog.LOG_ERR,
+    WARNING: syslog.LOG_WARNING,
+    NOTICE: syslog.LOG_NOTICE,
+    INFO: syslog.LOG_INFO,
+    DEBUG: syslog.LOG_DEBUG,
+}
+
+
+class Log:
+    """A process's log; `level` is the debug parameter: what lies above it is not formatted.
+
+    `write` takes (level, text); it defaults to stderr, `to_syslog` gives the other.
+    """
+
+    def __init__(
+        self,
+        level: int = WARNING,
+        as_json: bool = False,
+        write: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.level = level
+        self.as_json = as_json
+        self.index = 0
+        self._write = write or to_stderr
+
+    def enabled(self, level: int) -> bool:
+        """Whether a line of this level would be shown."""
+        return level <= self.level
+
+    def line(self, level: int, origin: str, text: str) -> None:
+        """Log one line; `origin` is a module name or `script`."""
+        if level > self.level:
+            return
+        name = NAMES.get(level, "DEBUG")
+        if self.as_json:
+            record = {
+                "time": time.time(),
+                "idx": self.index,
+                "pid": os.getpid(),
+                "level": name,
+                "module": origin,
+                "message": text.rstrip("\n"),
+            }
+            self._write(level, json.dumps(record))
+            return
+        self._write(
+            level, f"{self.index:2d}({os.getpid()}) {name}: <{origin}>: {text.rstrip(chr(10))}"
+        )
+
+    def error(self, origin: str, text: str) -> None:
+        """Log at ERROR."""
+        self.line(ERROR, origin, text)
+
+    def warning(self, origin: str, text: str) -> None:
+        """Log at WARNING."""
+        self.line(WARNING, origin, text)
+
+    def notice(self, origin: str, text: str) -> None:
+        """Log at NOTICE."""
+        self.line(NOTICE, origin, text)
+
+    def info(self, origin: str, text: str) -> None:
+        """Log at INFO."""
+        self.line(INFO, origin, text)
+
+    def debug(self, origin: str, text: str) -> None:
+        """Log at DEBUG."""
+        self.line(DEBUG, origin, text)
+
+
+def to_stderr(level: int, text: str) -> None:
+    """Write a line to stderr in one piece, so that lines of several processes do not mix."""
+    del level
+    try:
+        os.write(sys.stderr.fileno(), (text + "\n").encode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return
+
+
+def to_syslog(facility: int, identity: str) -> Callable[[int, str], None]:
+    """Return a writer to syslog under a facility and name."""
+    syslog.openlog(identity, syslog.LOG_PID, facility)
+
+    def write(level: int, text: str) -> None:
+        syslog.syslog(_PRIORITIES.get(level, syslog.LOG_DEBUG), text)
+
+    return write

@@ -1,0 +1,1 @@
+"""SIP without sockets and clocks: grammar, messages, edits, transaction state machines."""
