@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntFlag
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from kamailiod.net.address import ListenAddress, Source
 from kamailiod.sip.edits import Edits
@@ -17,7 +17,7 @@ from kamailiod.sip.uri import Uri, parse_uri
 if TYPE_CHECKING:
     from kamailiod.sip.transaction import Transaction
 
-Value = Union[bytes, int, None]
+Value = bytes | int | None
 """What a pseudo-variable holds."""
 
 
@@ -201,7 +201,7 @@ class Context:
 
     @property
     def request(self) -> SipMessage:
-        """The request this run is about: the message itself, or in replies that of the transaction."""
+        """The request this run is about: in a reply route, that of its transaction."""
         if self.message.is_request or self.transaction is None:
             return self.message
         return self.transaction.request

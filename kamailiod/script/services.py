@@ -60,7 +60,7 @@ class Statistics(Protocol):
     """Shared counters: each process writes its own row."""
 
     def counter(self, name: str) -> Callable[..., None]:
-        """Return increment(by=1) for this process's cell of a declared statistic (after the fork)."""
+        """Return increment(by=1) for this process's cell of a statistic (after the fork)."""
 
     def total(self, name: str) -> int:
         """Return the sum over all processes."""
@@ -72,7 +72,7 @@ class Script(Protocol):
     def run_route(
         self, context: Context, name: bytes, done: Callable[[bool], None] | None = None
     ) -> bool:
-        """Run a failure, branch or onreply route: the native route of that name, else the Lua function.
+        """Run a failure, branch or onreply route: the native one, else the Lua function.
 
         Calls done(ok) when it has ended, at once or after a wait; returns whether it ended at once.
         """

@@ -44,7 +44,7 @@ CANONICAL: dict[bytes, bytes] = {
         for spelling in (name, name.lower(), name.upper())
     },
     b"Call-Id": b"call-id",
-    **{letter: name for letter, name in COMPACT.items()},
+    **COMPACT,
     **{letter.upper(): name for letter, name in COMPACT.items()},
 }
 """Usual spellings to canonical names, so that most lines need one dictionary look-up."""

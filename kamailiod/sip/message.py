@@ -249,9 +249,8 @@ def _index_lines(message: SipMessage) -> None:
     index = message.index
     if index:
         return None
-    number = 0
     names = CANONICAL
-    for line in lines:
+    for number, line in enumerate(lines):
         if number:
             colon = line.find(b":")
             if colon <= 0 or line[0] <= 32:
@@ -261,7 +260,6 @@ def _index_lines(message: SipMessage) -> None:
                 index[name].append(number)
             else:
                 index[name] = [number]
-        number += 1
     return None
 
 
