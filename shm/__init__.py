@@ -1,0 +1,3 @@
+"""Shared memory of cooperating processes: segments, locks, a heap, a hash map, counters, typed
+stores.
+"""

@@ -1,0 +1,116 @@
+"""The buckets of a hash map and the records chained to them; it takes no lock and allocates
+nothing.
+
+A record never changes once it is linked: what changes is the one word that points to it. Every
+number of a record that a reader finds may be garbage if its memory was reused meanwhile, which the
+version of the stripe tells afterwards; so readers survive any number.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from shm.errors import CorruptError
+from shm.layout import RECORD, RECORD_SIZE, WORD
+from shm.segment import Segment
+
+TORN: Final = (struct.error, IndexError, OverflowError, ValueError)
+
+
+class Record(NamedTuple):
+    """A copy of one record, and the offset it lies at."""
+
+    offset: int
+    code: int
+    key: bytes
+    value: bytes
+    expires: int
+
+
+class Chains:
+    """`buckets` chains of records, a power of two, whose heads lie at the offset `heads` of a
+    segment.
+
+    With a `hash_length` only so many first bytes of a key choose its bucket, and keys that agree in
+    them can be found together.
+    """
+
+    __slots__ = ("buckets", "hash_length", "heads", "mask", "memory", "words")
+
+    def __init__(self, segment: Segment, heads: int, buckets: int, hash_length: int) -> None:
+        self.memory: mmap.mmap = segment.memory
+        self.words = segment.words
+        self.heads = heads // WORD
+        self.buckets = buckets
+        self.mask = buckets - 1
+        self.hash_length = hash_length
+
+    def code(self, key: bytes) -> int:
+        """Give the hash of a key, the same in every process."""
+        return crc32(key[: self.hash_length] if self.hash_length else key)
+
+    def find(self, key: bytes, code: int) -> tuple[int, int]:
+        """Give the index of the word that links to the key's record, and the record's offset.
+
+        For a key that is not there: the head of its bucket, and 0. The caller holds the stripe's
+        lock.
+        """
+        words, memory, length = self.words, self.memory, len(key)
+        head = link = self.heads + (code & self.mask)
+        node = words[link]
+        while node:
+            following, node_code, key_length, *_ = RECORD.unpack_from(memory, node)
+            begin = node + RECORD_SIZE
+            if node_code == code and key_length == length and memory[begin : begin + length] == key:
+                return link, node
+            link = node >> 3
+            node = following
+        return head, 0
+
+    def read(self, offset: int) -> Record:
+        """Copy the record at an offset; may raise one of TORN when it is no longer a record."""
+        _, code, key_length, expires, value_length, _ = RECORD.unpack_from(self.memory, offset)
+        begin = offset + RECORD_SIZE
+        middle = begin + key_length
+        memory = self.memory
+        value = memory[middle : middle + value_length]
+        return Record(offset, code, memory[begin:middle], value, expires)
+
+    def write(
+        self, offset: int, link: int, code: int, key: bytes, value: bytes, expires: int
+    ) -> None:
+        """Fill a record that is not linked yet; it will be followed by `link`."""
+        length = len(key)
+        RECORD.pack_into(self.memory, offset, link, code, length, expires, len(value), 0)
+        begin = offset + RECORD_SIZE
+        self.memory[begin : begin + length + len(value)] = key + value
+
+    def records(self, bucket: int) -> Iterator[Record]:
+        """Give a bucket's records whole, otherwise as `headers` does."""
+        for offset, _, _ in self.headers(bucket):
+            yield self.read(offset)
+
+    def headers(self, bucket: int) -> Iterator[tuple[int, int, int]]:
+        """Give offset, hash and expiry of a bucket's records; the caller holds the stripe's lock.
+
+        Raises CorruptError when the chain leaves the segment or does not end.
+        """
+        memory, left = self.memory, len(self.memory) // RECORD_SIZE
+        node = self.words[self.heads + bucket]
+        while node:
+            try:
+                link, code, _, expires, _, _ = RECORD.unpack_from(memory, node)
+            except TORN as error:
+                raise CorruptError(f"the chain of bucket {bucket} leaves the segment") from error
+            yield node, code, expires
+            node = link
+            left -= 1
+            if not left:
+                raise CorruptError(f"the chain of bucket {bucket} does not end")
+
+    def occupied(self, first: int, step: int) -> list[int]:
+        """Give the buckets first, first + step, ... that are not empty."""
+        heads = self.words[self.heads + first : self.heads + self.buckets : step].tolist()
+        return [first + step * index for index, head in enumerate(heads) if head]

@@ -1,0 +1,178 @@
+"""A named, mapped segment of shared memory; it knows its own header and nothing of what lies behind
+it.
+"""
+
+import enum
+import errno
+import mmap
+import os
+import re
+from typing import Final, Self
+
+import posix_ipc
+
+from shm.errors import SegmentError, SegmentFullError
+from shm.layout import LAYOUT_VERSION, PAYLOAD, SEGMENT_HEADER, SEGMENT_MAGIC, aligned
+
+_PART: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME_LIMIT: Final = 250
+_RESERVE_LIMIT: Final = 16 << 20
+
+
+class Origin(enum.Enum):
+    """How this process came by a segment: what lies in it is new, was kept, or is in use by
+    others.
+    """
+
+    CREATED = "created"
+    KEPT = "kept"
+    ATTACHED = "attached"
+
+
+class Segment:
+    """`/kamailiod.<instance>.<store>`, mode 0600, mapped whole; processes forked later share the
+    mapping.
+
+    `memory` is the mapping as bytes, `words` the same as unsigned 64-bit numbers: storing one of
+    `words` is one aligned store, which other processes see whole or not at all. `size` is in bytes.
+    """
+
+    __slots__ = ("memory", "name", "origin", "size", "words")
+
+    def __init__(self, name: str, descriptor: int, size: int, origin: Origin) -> None:
+        self.name = name
+        self.size = size
+        self.origin = origin
+        self.memory = mmap.mmap(descriptor, size)
+        self.words = memoryview(self.memory).cast("Q")
+
+    @classmethod
+    def create(
+        cls,
+        instance: str,
+        store: str,
+        size: int,
+        *,
+        layout: int = LAYOUT_VERSION,
+        keep: bool = False,
+    ) -> Self:
+        """Make the segment anew, or with `keep` take over an existing one of the same layout and
+        size.
+
+        The size in bytes is rounded up to whole pages. Raises SegmentFullError when /dev/shm has no
+        room and SegmentError when the name is invalid or the system refuses.
+        """
+        name = segment_name(instance, store)
+        size = aligned(max(size, PAYLOAD), mmap.PAGESIZE)
+        if keep and (kept := cls._open(name, layout, size)) is not None:
+            return kept
+        _remove(name)
+        shared = _shared_memory(name, posix_ipc.O_CREX, size)
+        try:
+            _reserve(shared.fd, name, size)
+            segment = cls(name, shared.fd, size, Origin.CREATED)
+        except BaseException:
+            _remove(name)
+            raise
+        finally:
+            shared.close_fd()
+        SEGMENT_HEADER.pack_into(segment.memory, 0, 0, layout, size)
+        segment.words[0] = SEGMENT_MAGIC
+        return segment
+
+    @classmethod
+    def attach(cls, instance: str, store: str, *, layout: int = LAYOUT_VERSION) -> Self:
+        """Map a segment that another process made; raises SegmentError when there is none of this
+        layout.
+        """
+        name = segment_name(instance, store)
+        segment = cls._open(name, layout, None)
+        if segment is None:
+            raise SegmentError(f"{name}: no such segment of layout {layout}")
+        segment.origin = Origin.ATTACHED
+        return segment
+
+    @classmethod
+    def _open(cls, name: str, layout: int, size: int | None) -> Self | None:
+        try:
+            shared = _shared_memory(name, 0, 0)
+        except SegmentError as error:
+            if isinstance(error.__cause__, posix_ipc.ExistentialError):
+                return None
+            raise
+        try:
+            actual = os.fstat(shared.fd).st_size
+            if actual < PAYLOAD or size not in (None, actual):
+                return None
+            segment = cls(name, shared.fd, actual, Origin.KEPT)
+        finally:
+            shared.close_fd()
+        if SEGMENT_HEADER.unpack_from(segment.memory, 0) == (SEGMENT_MAGIC, layout, actual):
+            return segment
+        segment.close()
+        return None
+
+    def close(self) -> None:
+        """Give up this process's mapping; it goes with the last view of it that somebody still
+        holds.
+        """
+        try:
+            self.words.release()
+            self.memory.close()
+        except BufferError:
+            return
+
+    def unlink(self) -> None:
+        """Remove the name; mappings stay valid. A name that is already gone is no error."""
+        _remove(self.name)
+
+
+def segment_name(instance: str, store: str) -> str:
+    """Give the name of an instance's store under /dev/shm; raises SegmentError for what cannot be a
+    name.
+    """
+    for part in (instance, store):
+        if not _PART.fullmatch(part):
+            raise SegmentError(
+                f"{part!r} cannot be part of a segment's name: letters, digits, '_', '.', '-' only"
+            )
+    name = f"/kamailiod.{instance}.{store}"
+    if len(name) > _NAME_LIMIT:
+        raise SegmentError(f"{name}: the name of a segment is limited to {_NAME_LIMIT} characters")
+    return name
+
+
+def _shared_memory(name: str, flags: int, size: int) -> posix_ipc.SharedMemory:
+    try:
+        return posix_ipc.SharedMemory(name, flags, mode=0o600, size=size)
+    except (posix_ipc.Error, OSError, ValueError) as error:
+        raise SegmentError(f"{name}: {error}") from error
+
+
+def _remove(name: str) -> None:
+    try:
+        posix_ipc.unlink_shared_memory(name)
+    except posix_ipc.ExistentialError:
+        return
+    except (posix_ipc.Error, OSError) as error:
+        raise SegmentError(f"{name}: cannot be removed: {error}") from error
+
+
+def _reserve(descriptor: int, name: str, size: int) -> None:
+    # A page that cannot be had later is SIGBUS, so what is small is allocated now; what is large
+    # stays sparse.
+    status = os.fstatvfs(descriptor)
+    free = status.f_bavail * status.f_frsize
+    full = SegmentFullError(
+        f"{name}: needs {size >> 10} KiB of /dev/shm, where {free >> 10} KiB are free"
+    )
+    if size > free:
+        raise full
+    if size > _RESERVE_LIMIT:
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise full from error
+        raise SegmentError(f"{name}: {error}") from error

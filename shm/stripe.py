@@ -1,0 +1,95 @@
+"""The state of the hash map's stripes: the version readers check, the records, the earliest expiry.
+
+A stripe is every n-th bucket, under one lock. It does not know the lock.
+"""
+
+from shm.chain import Chains
+from shm.layout import STRIPE_COUNT, STRIPE_EARLIEST, STRIPE_SLOT, STRIPE_VERSION, WORD
+from shm.segment import Segment
+
+_COUNT = STRIPE_COUNT // WORD
+_EARLIEST = STRIPE_EARLIEST // WORD
+_SLOT = STRIPE_SLOT // WORD
+
+
+class Stripes:
+    """`count` stripes, a power of two, at the offset `begin` of a segment.
+
+    `earliest` is a lower bound of the expiries within (0: none expires), lowered before a record is
+    published and raised only when the stripe is looked through, so that it holds after any crash.
+    """
+
+    __slots__ = ("base", "chains", "count", "mask", "words")
+
+    def __init__(self, segment: Segment, begin: int, count: int, chains: Chains) -> None:
+        self.words = segment.words
+        self.base = (begin + STRIPE_VERSION) // WORD
+        self.count = count
+        self.mask = count - 1
+        self.chains = chains
+
+    @staticmethod
+    def size(count: int) -> int:
+        """Give the bytes that the state of `count` stripes takes."""
+        return count * STRIPE_SLOT
+
+    def total(self) -> int:
+        """Give the number of records in all stripes."""
+        words, first = self.words, self.base + _COUNT
+        return sum(words[first : self.base + self.count * _SLOT : _SLOT])
+
+    def records(self, stripe: int) -> int:
+        """Give the number of records in a stripe."""
+        return self.words[self.base + stripe * _SLOT + _COUNT]
+
+    def version(self, stripe: int) -> int:
+        """Give the number that changes before the memory of an unlinked record is used again."""
+        return self.words[self.base + stripe * _SLOT]
+
+    def earliest(self, stripe: int) -> int:
+        """Give the lower bound of the expiries in a stripe, 0 when none expires."""
+        return self.words[self.base + stripe * _SLOT + _EARLIEST]
+
+    def due(self, now: int) -> list[int]:
+        """Give the stripes in which a record may have expired by `now`."""
+        words, first = self.words, self.base + _EARLIEST
+        bounds = words[first : self.base + self.count * _SLOT : _SLOT].tolist()
+        return [stripe for stripe, bound in enumerate(bounds) if 0 < bound <= now]
+
+    def unlinked(self, stripe: int) -> None:
+        """Tell readers that a record of this stripe is no longer to be trusted."""
+        self.words[self.base + stripe * _SLOT] += 1
+
+    def count_by(self, stripe: int, difference: int) -> None:
+        """Count records that came or went."""
+        self.words[self.base + stripe * _SLOT + _COUNT] += difference
+
+    def expect(self, stripe: int, expires: int) -> None:
+        """Lower the bound for a record that is about to be published."""
+        index = self.base + stripe * _SLOT + _EARLIEST
+        bound = self.words[index]
+        if not bound or expires < bound:
+            self.words[index] = expires
+
+    def set_earliest(self, stripe: int, expires: int) -> None:
+        """Set the bound, after looking through the whole stripe with its lock held."""
+        self.words[self.base + stripe * _SLOT + _EARLIEST] = expires
+
+    def buckets(self, stripe: int) -> list[int]:
+        """Give the buckets of a stripe that are not empty."""
+        return self.chains.occupied(stripe, self.count)
+
+    def recount(self, stripe: int) -> None:
+        """Set everything from what the chains hold, with the stripe's lock held; readers start
+        again.
+        """
+        records, earliest = 0, 0
+        for bucket in self.buckets(stripe):
+            for _, _, expires in self.chains.headers(bucket):
+                records += 1
+                if expires and not 0 < earliest <= expires:
+                    earliest = expires
+        index = self.base + stripe * _SLOT
+        self.words[index] += 1
+        self.words[index + _COUNT] = records
+        self.words[index + _EARLIEST] = earliest
