@@ -1,3 +1,48 @@
-"""Shared memory of cooperating processes: segments, locks, a heap, a hash map, counters, typed
-stores.
-"""
+"""Shared memory of cooperating processes: segments, locks, a heap, a hash map, counters, stores."""
+
+from shm.allocator import Allocator, Usage
+from shm.chain import Record
+from shm.counters import Counters
+from shm.errors import (
+    CorruptError,
+    LockError,
+    RecordError,
+    SegmentError,
+    SegmentFullError,
+    ShmError,
+)
+from shm.hashmap import KEEP, HashMap, Keep
+from shm.histogram import Histogram, Snapshot
+from shm.lock import LockTable
+from shm.segment import Origin, Segment
+from shm.stores.dialog import Dialog, DialogStore, Direction
+from shm.stores.htable import HashTableStore
+from shm.stores.location import Binding, LocationCounts, LocationStore
+
+__all__ = [
+    "KEEP",
+    "Allocator",
+    "Binding",
+    "CorruptError",
+    "Counters",
+    "Dialog",
+    "DialogStore",
+    "Direction",
+    "HashMap",
+    "HashTableStore",
+    "Histogram",
+    "Keep",
+    "LocationCounts",
+    "LocationStore",
+    "LockError",
+    "LockTable",
+    "Origin",
+    "Record",
+    "RecordError",
+    "Segment",
+    "SegmentError",
+    "SegmentFullError",
+    "ShmError",
+    "Snapshot",
+    "Usage",
+]

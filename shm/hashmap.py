@@ -66,7 +66,6 @@ class HashMap:
 
     __slots__ = (
         "_chains",
-        "_hash_length",
         "_heads",
         "_heap",
         "_locks",
@@ -76,6 +75,7 @@ class HashMap:
         "_stripes",
         "_versions",
         "_words",
+        "hash_length",
     )
 
     def __init__(self, segment: Segment, buckets: int = 65536, *, hash_length: int = 0) -> None:
@@ -117,7 +117,7 @@ class HashMap:
             segment, heap, segment.size, fresh=fresh, adopt=origin is Origin.KEPT
         )
         self._heads = heads // WORD
-        self._hash_length = hash_length
+        self.hash_length = hash_length
         self._mask = buckets - 1
         self._stripe_mask = stripes - 1
         self._versions = states // WORD
@@ -143,7 +143,7 @@ class HashMap:
 
     def lookup(self, key: bytes) -> tuple[bytes, int] | None:
         """Give a key's value and expiry, or None."""
-        code = crc32(key[: self._hash_length] if self._hash_length else key)
+        code = crc32(key[: self.hash_length] if self.hash_length else key)
         words, memory, length = self._words, self._memory, len(key)
         version_index = self._versions + (code & self._stripe_mask) * _VERSION_STEP
         head = self._heads + (code & self._mask)

@@ -1,0 +1,1 @@
+"""Typed stores over the hash map: location, dialog and htable records, in msgpack."""

@@ -1,0 +1,167 @@
+"""The location store: the bindings of each address-of-record; it knows bytes and numbers, not SIP.
+
+A record is a version octet, the number of bindings in two octets, and a msgpack array of bindings,
+each an array of its fields in the order of `Binding`.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+import msgpack
+
+from shm.errors import RecordError
+from shm.hashmap import KEEP, Change, HashMap
+
+_VERSION: Final = 1
+_PREFIX: Final = struct.Struct("<BH")
+_PREFIX_SIZE: Final = _PREFIX.size
+_EXPIRES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One contact of an address-of-record.
+
+    `expires` is in unix seconds, 0 for permanent; `q` in thousandths, -1 for none; `methods` a
+    mask.
+    """
+
+    contact: bytes
+    received: bytes
+    path: bytes
+    expires: int
+    q: int
+    call_id: bytes
+    cseq: int
+    flags: int
+    cflags: int
+    user_agent: bytes
+    socket: bytes
+    methods: int
+    instance: bytes
+    reg_id: int
+    ruid: bytes
+    connection_id: int
+    server_id: int
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class LocationCounts:
+    """How many records (addresses-of-record) and contacts a table holds, expired ones included."""
+
+    records: int
+    contacts: int
+
+
+class LocationStore:
+    """One table (domain) of bindings within a map, which other tables may share."""
+
+    __slots__ = ("_map", "_prefix")
+
+    def __init__(self, records: HashMap, table: bytes) -> None:
+        if b"\0" in table:
+            raise RecordError("the name of a table cannot hold a zero octet")
+        self._map = records
+        self._prefix = table + b"\0"
+
+    def bindings(self, aor: bytes, now: float) -> list[Binding]:
+        """Give the bindings of an address-of-record that have not expired by `now`, in unix
+        seconds.
+        """
+        value = self._map.get(self._prefix + aor)
+        if value is None:
+            return []
+        return [
+            Binding(*fields)
+            for fields in _fields(value)
+            if not fields[_EXPIRES] or fields[_EXPIRES] > now
+        ]
+
+    def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
+        """Replace the bindings by what `function` makes of them, while no other process changes
+        them.
+
+        The function gets all that are stored, expired ones included. An empty result removes the
+        record. False, and nothing changed, when there is no room; what the function raises passes
+        through.
+        """
+
+        def change(value: bytes | None, _: int) -> Change:
+            old = [] if value is None else _decode(value)
+            new = function(old)
+            if new == old:
+                return KEEP
+            return (_encode(new), _earliest(new)) if new else (None, 0)
+
+        return self._map.update(self._prefix + aor, change)
+
+    def remove(self, aor: bytes) -> bool:
+        """Remove an address-of-record with all its bindings; False when it is not there."""
+        return self._map.delete(self._prefix + aor)
+
+    def aors(self) -> Iterator[bytes]:
+        """Go through the addresses-of-record."""
+        skip = len(self._prefix)
+        return (key[skip:] for key, _ in self._map.items(self._prefix))
+
+    def items(self) -> Iterator[tuple[bytes, list[Binding]]]:
+        """Go through the addresses-of-record and their bindings, expired ones included."""
+        skip = len(self._prefix)
+        return ((key[skip:], _decode(value)) for key, value in self._map.items(self._prefix))
+
+    def expire(self, now: int, limit: int) -> list[tuple[bytes, Binding]]:
+        """Remove the bindings that expired by `now` from up to `limit` records, and give them."""
+        removed: list[tuple[bytes, Binding]] = []
+        for key, _ in self._map.expired(now, limit, self._prefix):
+            aor = key[len(self._prefix) :]
+            removed += [(aor, binding) for binding in self._expire(aor, now)]
+        return removed
+
+    def counts(self) -> LocationCounts:
+        """Count by looking through the table, so that it is right after any crash."""
+        records = contacts = 0
+        for _, value in self._map.items(self._prefix):
+            records += 1
+            contacts += _PREFIX.unpack_from(value)[1]
+        return LocationCounts(records, contacts)
+
+    def _expire(self, aor: bytes, now: int) -> list[Binding]:
+        removed: list[Binding] = []
+
+        def drop(bindings: list[Binding]) -> list[Binding]:
+            removed.extend(binding for binding in bindings if 0 < binding.expires <= now)
+            return [binding for binding in bindings if not 0 < binding.expires <= now]
+
+        # Without room for the shorter record nothing was removed: the next call finds it again.
+        return removed if self.update(aor, drop) else []
+
+
+_values: Final = attrgetter(*Binding.__slots__)
+
+
+def _encode(bindings: list[Binding]) -> bytes:
+    fields = [_values(binding) for binding in bindings]
+    try:
+        packed: bytes = msgpack.packb(fields)
+        return _PREFIX.pack(_VERSION, len(bindings)) + packed
+    except (OverflowError, TypeError, ValueError, struct.error) as error:
+        raise RecordError(f"a binding cannot be stored: {error}") from error
+
+
+def _fields(value: bytes) -> list[list[Any]]:
+    if value[0] != _VERSION:
+        raise RecordError(f"a location record of version {value[0]}")
+    fields: list[list[Any]] = msgpack.unpackb(value[_PREFIX_SIZE:])
+    return fields
+
+
+def _decode(value: bytes) -> list[Binding]:
+    return [Binding(*fields) for fields in _fields(value)]
+
+
+def _earliest(bindings: list[Binding]) -> int:
+    return min((binding.expires for binding in bindings if binding.expires), default=0)
