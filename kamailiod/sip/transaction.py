@@ -1,4 +1,4 @@
-"""Client and server transactions (RFC 3261 17, RFC 6026): the tables of transaction_tables.py at work.
+"""Client and server transactions (RFC 3261 17, RFC 6026): transaction_tables.py at work.
 
 Owns states, retransmission and time-outs.  Time comes in as a scheduler, bytes go out through a
 sender, and what a reply means to a proxy is decided by the transaction user above.

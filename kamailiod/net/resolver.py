@@ -1,0 +1,112 @@
+"""From a SIP URI to addresses: literals, static records, SRV and host names (RFC 3263).
+
+Owns the cache of answers; names of the hosts file and A/AAAA records come from the system's
+resolver (in a thread), SRV from DNS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+
+from kamailiod.sip.uri import DEFAULT_PORTS, Uri
+
+Choice = tuple[bytes, bytes, int]
+"""Transport, literal host, port."""
+
+_IPV4 = re.compile(rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\Z")
+_POSITIVE_SECONDS = 30.0
+_NEGATIVE_SECONDS = 5.0
+_CACHE_ENTRIES = 10000
+
+
+class Resolver:
+    """Answers at once what needs no look-up, else with an awaitable.
+
+    `static` maps lower-case names to literals and is asked first (corex dns_cache).
+    """
+
+    def __init__(
+        self, static: Mapping[bytes, Sequence[bytes]], use_srv: bool = True, timeout: float = 3.0
+    ) -> None:
+        self._static = static
+        self._use_srv = use_srv
+        self._timeout = timeout
+        self._cache: dict[tuple[bytes, int, bytes], tuple[float, Sequence[Choice] | None]] = {}
+
+    def resolve(
+        self, uri: Uri, transport: bytes
+    ) -> Sequence[Choice] | Awaitable[Sequence[Choice] | None] | None:
+        """Return choices for a URI, best first; None when there are none.
+
+        `transport` is what to use when neither the URI nor SRV says.
+        """
+        host = uri.parameter(b"maddr") or uri.bare_host if uri.parameters else uri.bare_host
+        named = uri.transport or transport
+        port = uri.port
+        if is_literal(host):
+            return ((named, host, port or DEFAULT_PORTS.get(named, 5060)),)
+        name = host.lower().rstrip(b".")
+        static = self._static.get(name)
+        if static:
+            return [(named, a, port or DEFAULT_PORTS.get(named, 5060)) for a in static]
+        cached = self._cache.get((name, port, named))
+        if cached is not None and cached[0] > time.monotonic():
+            return cached[1]
+        return self._look_up(name, port, named)
+
+    async def _look_up(self, name: bytes, port: int, transport: bytes) -> Sequence[Choice] | None:
+        choices: list[Choice] = []
+        if not port and self._use_srv:
+            for target, target_port in await self._srv(name, transport):
+                choices += [(transport, a, target_port) for a in await self._addresses(target)]
+        if not choices:
+            number = port or DEFAULT_PORTS.get(transport, 5060)
+            choices = [(transport, a, number) for a in await self._addresses(name)]
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        seconds = _POSITIVE_SECONDS if choices else _NEGATIVE_SECONDS
+        found = choices or None
+        self._cache[name, port, transport] = (time.monotonic() + seconds, found)
+        return found
+
+    async def _addresses(self, name: bytes) -> list[bytes]:
+        if is_literal(name):
+            return [name]
+        static = self._static.get(name)
+        if static:
+            return list(static)
+        loop = asyncio.get_running_loop()
+        try:
+            found = await asyncio.wait_for(
+                loop.getaddrinfo(name.decode("ascii"), None, type=socket.SOCK_DGRAM), self._timeout
+            )
+        except (TimeoutError, OSError, UnicodeError):
+            return []
+        return list(dict.fromkeys(str(info[4][0]).encode() for info in found))
+
+    async def _srv(self, name: bytes, transport: bytes) -> list[tuple[bytes, int]]:
+        from dns.asyncresolver import Resolver as DnsResolver  # heavy: loaded when first needed
+        from dns.exception import DNSException
+
+        service = "_sips._tcp" if transport == b"tls" else f"_sip._{transport.decode()}"
+        try:
+            resolver = DnsResolver()
+            answer = await resolver.resolve(
+                f"{service}.{name.decode('ascii')}", "SRV", lifetime=self._timeout
+            )
+        except (DNSException, OSError, UnicodeError):
+            return []
+        records = sorted(answer, key=lambda record: (record.priority, -record.weight))
+        return [
+            (record.target.to_text(omit_final_dot=True).lower().encode(), record.port)
+            for record in records
+        ]
+
+
+def is_literal(host: bytes) -> bool:
+    """Whether a host is an IPv4 or (unbracketed) IPv6 literal."""
+    return b":" in host or _IPV4.match(host) is not None
