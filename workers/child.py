@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from workers import prctl, signals
 from workers.mailbox import Mailboxes
@@ -43,46 +43,46 @@ class Surroundings:
 class Child:
     """A role and the process that fills it now.
 
-    `ready` turns True when its `child_init` has succeeded, `error` holds the text when it has not.
+    `pid` is None while no process fills the role. `ready` turns True when its `child_init` has
+    succeeded, `error` holds the text when it has not.
     """
 
-    __slots__ = ("_context", "_pause", "_process", "_report", "_started", "_surroundings", "error",
-                 "ready", "restart_at", "role")
+    __slots__ = ("_pause", "_report", "_started", "_surroundings", "error", "pid", "ready",
+                 "restart_at", "role")
 
-    def __init__(self, role: Role, surroundings: Surroundings, context: Any) -> None:
+    def __init__(self, role: Role, surroundings: Surroundings) -> None:
         self.role = role
+        self.pid: int | None = None
         self.ready = False
         self.error: str | None = None
         self.restart_at: float | None = None
         self._surroundings = surroundings
-        self._context = context
-        self._process: Any = None
         self._report = -1
         self._started = 0.0
         self._pause = RestartPause()
 
-    @property
-    def pid(self) -> int | None:
-        """The process id, None while no process fills the role."""
-        return None if self._process is None else int(self._process.pid)
-
     def start(self) -> int:
-        """Fork; returns the descriptor on which the child reports, to be given to `take_report`."""
+        """Fork; returns the descriptor that is readable when `take_report` may be called.
+
+        Raises OSError when the system has no room for another process.
+        """
         self.ready, self.error, self.restart_at = False, None, None
+        self._started = time.monotonic()
+        supervisor = os.getpid()
         self._report, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        process = self._context.Process(
-            target=_live,
-            args=(self._surroundings, self.role, os.getpid(), writer),
-            name=self.role.name,
-        )
+        _flush()
         mask = signals.block()
         try:
-            process.start()
+            self.pid = os.fork()
+            if self.pid == 0:
+                _live(self._surroundings, self.role, supervisor, writer)
+        except OSError:
+            os.close(self._report)
+            self._report = -1
+            raise
         finally:
             signals.restore(mask)
             os.close(writer)
-        self._process = process
-        self._started = time.monotonic()
         return self._report
 
     def take_report(self) -> None:
@@ -107,9 +107,7 @@ class Child:
 
     def poll(self) -> int | None:
         """Reap the process if it has ended: its exit status, -N after signal N; else None."""
-        if self._process is None or self._process.exitcode is None:
-            return None
-        return self._bury()
+        return self._reap(os.WNOHANG)
 
     def plan_restart(self) -> float:
         """Set `restart_at` for a process that has just ended; returns the pause in seconds."""
@@ -121,22 +119,28 @@ class Child:
     def send_signal(self, number: signal.Signals) -> None:
         """Signal the process, if there is one."""
         # A process that was not yet reaped keeps its pid, so this never hits a stranger.
-        if self._process is not None:
-            os.kill(self._process.pid, number)
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End the process now, whatever it does, and wait until it is gone."""
-        if self._process is not None:
-            if self._process.exitcode is None:
-                self._process.kill()
-                self._process.join()
-            self._bury()
+        self.send_signal(signal.SIGKILL)
+        self._reap(0)
 
-    def _bury(self) -> int:
-        status = int(self._process.exitcode)
-        self._process.close()
-        self._process = None
-        return status
+    def _reap(self, options: int) -> int | None:
+        if self.pid is None:
+            return None
+        try:
+            pid, status = os.waitpid(self.pid, options)
+        except ChildProcessError:
+            # The program waited for any child and got ours: how it ended is lost.
+            self.pid = None
+            return FAILED
+        if pid == 0:
+            return None
+        self.pid = None
+        return os.waitstatus_to_exitcode(status)
 
 
 def _live(surroundings: Surroundings, role: Role, supervisor: int, writer: int) -> NoReturn:

@@ -94,10 +94,12 @@ class Supervisor:
             self._stop_all()
 
     def _start_all(self) -> None:
-        context = _fork_context()
+        # Loaded before the fork, what every child needs is loaded once and its memory shared.
+        import uvloop  # noqa: F401 - the children use it
+
         gc.collect()
         gc.freeze()
-        self._children = [Child(role, self._surroundings, context) for role in self._roles]
+        self._children = [Child(role, self._surroundings) for role in self._roles]
         for child in self._children:
             self._start(child)
         prctl.set_process_name(self._surroundings.title)
@@ -109,7 +111,11 @@ class Supervisor:
             self._status = FAILED
 
     def _start(self, child: Child) -> None:
-        self._selector.register(child.start(), selectors.EVENT_READ, child)
+        try:
+            self._selector.register(child.start(), selectors.EVENT_READ, child)
+        except OSError as error:
+            pause = child.plan_restart()
+            self._log.error("%s cannot start (%s), again in %.1f s", child.role.name, error, pause)
 
     def _wait(self, timeout: float | None) -> None:
         """Wait for a signal or a report; take the reports."""
@@ -196,12 +202,3 @@ class Supervisor:
             self._log.exception("%s failed in the supervisor", getattr(callback, "__name__", "?"))
             return False
         return True
-
-
-def _fork_context() -> object:
-    """Return multiprocess' fork context, with what every child needs loaded once for all."""
-    import multiprocess
-    import uvloop  # noqa: F401 - shared by all children when it is loaded before the fork
-
-    context: object = multiprocess.get_context("fork")
-    return context

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from running_server import RunningServer, lives, wait_until
@@ -65,6 +66,20 @@ def test_one_that_keeps_dying_pauses_longer_and_the_others_stay(start: Start) ->
     for least, died, came in zip((0, 0.1, 0.2, 0.4), deaths, starts[1:], strict=False):
         assert came - died >= least
     assert len(server.wait_for("child_init", rank=1)) == 1
+
+
+def test_term_in_the_midst_of_deaths_and_restarts_leaves_nobody(start: Start) -> None:
+    server = start(workers=4)
+    server.wait_for("ready")
+    for storm in range(1, 7):
+        for rank in (1, 2, 3, 4):
+            with suppress(ProcessLookupError):
+                os.kill(server.pid(rank), [signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1][rank % 3])
+        server.wait_for("worker_died", storm)
+    os.kill(server.popen.pid, signal.SIGTERM)
+    status, stderr = server.finish()
+    assert (status, "Traceback" in stderr) == (0, False)
+    assert not any(map(lives, server.pids()))
 
 
 def test_a_failed_restart_is_logged_and_the_server_stays(start: Start) -> None:
