@@ -71,10 +71,11 @@ def test_one_that_keeps_dying_pauses_longer_and_the_others_stay(start: Start) ->
 def test_term_in_the_midst_of_deaths_and_restarts_leaves_nobody(start: Start) -> None:
     server = start(workers=4)
     server.wait_for("ready")
+    numbers = [signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1]
     for storm in range(1, 7):
         for rank in (1, 2, 3, 4):
             with suppress(ProcessLookupError):
-                os.kill(server.pid(rank), [signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1][rank % 3])
+                os.kill(server.pid(rank), numbers[rank % 3])
         server.wait_for("worker_died", storm)
     os.kill(server.popen.pid, signal.SIGTERM)
     status, stderr = server.finish()
