@@ -3,6 +3,7 @@
 Script functions run as coroutines that can wait. Nothing here knows SIP.
 """
 
+from lua.checker import Fault, StringArgument, check, defined_functions, string_arguments
 from lua.errors import LuaError, LuaFileError, LuaScriptError, LuaStateError, LuaSyntaxError
 from lua.function import Function
 from lua.outcome import DONE, FAILED, Outcome, Suspended
@@ -12,6 +13,7 @@ from lua.wait import Wait
 __all__ = [
     "DONE",
     "FAILED",
+    "Fault",
     "Function",
     "LuaError",
     "LuaFileError",
@@ -22,6 +24,10 @@ __all__ = [
     "LuaTable",
     "Outcome",
     "Runtime",
+    "StringArgument",
     "Suspended",
     "Wait",
+    "check",
+    "defined_functions",
+    "string_arguments",
 ]

@@ -132,6 +132,10 @@ local owned = setmetatable({}, {__mode = "k"})
 local function handler(err)
   relax()
   if err == EXIT then return EXIT end
+  if err == "stack overflow" then -- what is left of the stack carries no more than this
+    local info = getinfo(2, "Sl")
+    return "script error at " .. info.short_src .. ":" .. info.currentline .. ": stack overflow"
+  end
   return report(err)
 end
 

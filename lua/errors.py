@@ -1,6 +1,6 @@
 """The exceptions of this package: everything a script file can be guilty of, in one tree.
 
-Errors while a request runs are logged and returned as an outcome, not raised; these are for loading.
+Errors while a request runs are logged and returned as an outcome; these are for loading.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 
 class Wait:
-    """Work a script waits for; `awaitable_factory()` makes what is awaited, its result is the value."""
+    """Work a script waits for: what `awaitable_factory()` makes is awaited and gives the value."""
 
     __slots__ = ("awaitable_factory",)
 
