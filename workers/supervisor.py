@@ -88,8 +88,9 @@ class Supervisor:
                 self._take_signals()
                 if self._status is None:
                     self._reap()
-                    self._restart()
                     self._watch_start()
+                if self._status is None:
+                    self._restart()
         finally:
             self._stop_all()
 
@@ -115,6 +116,7 @@ class Supervisor:
             self._selector.register(child.start(), selectors.EVENT_READ, child)
         except OSError as error:
             pause = child.plan_restart()
+            child.error = str(error)
             self._log.error("%s cannot start (%s), again in %.1f s", child.role.name, error, pause)
 
     def _wait(self, timeout: float | None) -> None:
@@ -128,7 +130,8 @@ class Supervisor:
             return
         self._selector.unregister(child.report_descriptor)
         child.take_report()
-        if child.error is not None:
+        # Once all are being stopped, a child that never became ready is no news.
+        if child.error is not None and self._status is None:
             self._log.error("child_init failed in %s: %s", child.role.name, child.error)
 
     def _take_signals(self) -> None:
@@ -150,13 +153,11 @@ class Supervisor:
                 continue
             self._take_report(child)
             pause = child.plan_restart()
-            self._log.error("%s ended (%s), restart in %.1f s", child.role.name, status, pause)
-            if self._started:
+            if self._started or child.ready:
+                self._log.error("%s ended (%s), restart in %.1f s", child.role.name, status, pause)
                 self._guard(self._program.worker_died, child.role, status)
 
     def _restart(self) -> None:
-        if not self._started:
-            return
         now = time.monotonic()
         for child in self._children:
             if child.restart_at is not None and child.restart_at <= now:
@@ -164,13 +165,13 @@ class Supervisor:
 
     def _until_restart(self) -> float | None:
         times = [child.restart_at for child in self._children if child.restart_at is not None]
-        return max(0.0, min(times) - time.monotonic()) if times and self._started else None
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _watch_start(self) -> None:
         """Announce that all are ready, or end everything because one is not."""
         if self._started:
             return
-        if any(child.error is not None or child.pid is None for child in self._children):
+        if any(child.error is not None for child in self._children):
             self._status = FAILED
         elif all(child.ready for child in self._children):
             self._started = True

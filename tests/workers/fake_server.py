@@ -34,6 +34,7 @@ class Plan:
     fail_ranks: list[int] = field(default_factory=list)
     die_in_init_ranks: list[int] = field(default_factory=list)
     die_when_ready_ranks: list[int] = field(default_factory=list)
+    slow_ranks: list[int] = field(default_factory=list)
     fail_restart_ranks: list[int] = field(default_factory=list)
     fail_on_ready: bool = False
     hang_in_exit: bool = False
@@ -67,6 +68,8 @@ class FakeProgram:
         plan = self._plan
         if rank in plan.fail_ranks or (again and rank in plan.fail_restart_ranks):
             raise RuntimeError(f"rank {rank} is told to fail")
+        if rank in plan.slow_ranks:
+            time.sleep(0.2)
         if rank in plan.die_in_init_ranks:
             os.kill(os.getpid(), signal.SIGKILL)
         if rank == 0:
