@@ -69,8 +69,8 @@ class Allocator:
     ) -> None:
         self._words = words = segment.words
         control = aligned(begin, CACHE_LINE) + LockTable.size(1)
-        self._control = control // WORD
-        self._bins = self._control + HEAP_BINS
+        self._bins = control // WORD + HEAP_BINS
+        self._control = words[control // WORD : self._bins]
         first = control + HEAP_CONTROL
         end &= -BLOCK_UNIT
         if first + CACHE_LINE > end:
@@ -78,10 +78,9 @@ class Allocator:
         view = memoryview(segment.memory)[begin : begin + LockTable.size(1)]
         self._locks = LockTable(view, 1, fresh=fresh or adopt, repair=lambda _: self._rebuild())
         if fresh:
-            for index in range(self._control, self._bins + BINS):
-                words[index] = 0
-            words[self._control + HEAP_BEGIN] = words[self._control + HEAP_TOP] = first
-            words[self._control + HEAP_END] = end
+            segment.memory[control:first] = bytes(HEAP_CONTROL)
+            self._control[HEAP_BEGIN] = self._control[HEAP_TOP] = first
+            self._control[HEAP_END] = end
         elif adopt:
             self._rebuild()
 
@@ -113,7 +112,7 @@ class Allocator:
             block = words[bin_index]
             if block:
                 words[bin_index] = words[(block >> 3) + 1]
-                words[control + HEAP_FRAGMENTS] -= 1
+                control[HEAP_FRAGMENTS] -= 1
             else:
                 block = (
                     self._carve(need)
@@ -121,14 +120,14 @@ class Allocator:
                     or self._compact(bin_index, need)
                 )
                 if not block:
-                    words[control + HEAP_FAILURES] += 1
+                    control[HEAP_FAILURES] += 1
                     return 0
             block_size = words[block >> 3]
             words[block >> 3] = block_size | USED
-            words[control + HEAP_BLOCKS] += 1
-            words[control + HEAP_USED] = used = words[control + HEAP_USED] + block_size
-            if used > words[control + HEAP_MAX_USED]:
-                words[control + HEAP_MAX_USED] = used
+            control[HEAP_BLOCKS] += 1
+            control[HEAP_USED] = used = control[HEAP_USED] + block_size
+            if used > control[HEAP_MAX_USED]:
+                control[HEAP_MAX_USED] = used
             return block + BLOCK_HEADER
         finally:
             self._locks.release(0)
@@ -144,27 +143,27 @@ class Allocator:
             size -= USED
             words[index] = size
             self._push(offset - BLOCK_HEADER, size)
-            words[control + HEAP_BLOCKS] -= 1
-            words[control + HEAP_USED] -= size
-            words[control + HEAP_FREED] += size
+            control[HEAP_BLOCKS] -= 1
+            control[HEAP_USED] -= size
+            control[HEAP_FREED] += size
         finally:
             self._locks.release(0)
 
     def usage(self) -> Usage:
         """Give the figures of this moment."""
-        words, control = self._words, self._control
-        end, begin = words[control + HEAP_END], words[control + HEAP_BEGIN]
+        control = self._control
+        end, begin = control[HEAP_END], control[HEAP_BEGIN]
         overhead = self.overhead()
         total = end - begin + overhead
-        held = words[control + HEAP_USED]
+        held = control[HEAP_USED]
         return Usage(
             total=total,
-            used=max(0, held - words[control + HEAP_BLOCKS] * BLOCK_HEADER),
+            used=max(0, held - control[HEAP_BLOCKS] * BLOCK_HEADER),
             real_used=held + overhead,
-            max_used=words[control + HEAP_MAX_USED] + overhead,
+            max_used=control[HEAP_MAX_USED] + overhead,
             free=total - held - overhead,
-            fragments=words[control + HEAP_FRAGMENTS],
-            failures=words[control + HEAP_FAILURES],
+            fragments=control[HEAP_FRAGMENTS],
+            failures=control[HEAP_FAILURES],
         )
 
     def recover(self, reachable: Container[int]) -> int:
@@ -199,11 +198,11 @@ class Allocator:
 
     def _carve(self, need: int) -> int:
         words, control = self._words, self._control
-        block = words[control + HEAP_TOP]
-        if block + need > words[control + HEAP_END]:
+        block = control[HEAP_TOP]
+        if block + need > control[HEAP_END]:
             return 0
         words[block >> 3] = need
-        words[control + HEAP_TOP] = block + need
+        control[HEAP_TOP] = block + need
         return block
 
     def _split(self, bin_index: int, need: int) -> int:
@@ -214,7 +213,7 @@ class Allocator:
         else:
             return 0
         words[index] = words[(block >> 3) + 1]
-        words[self._control + HEAP_FRAGMENTS] -= 1
+        self._control[HEAP_FRAGMENTS] -= 1
         rest = words[block >> 3] - need
         if rest >= 2 * BLOCK_UNIT:
             # The rest's header is written first: until the block shrinks, it is only payload.
@@ -224,11 +223,11 @@ class Allocator:
         return block
 
     def _compact(self, bin_index: int, need: int) -> int:
-        words, control = self._words, self._control
-        heap = words[control + HEAP_END] - words[control + HEAP_BEGIN]
+        control = self._control
+        heap = control[HEAP_END] - control[HEAP_BEGIN]
         # Joining walks the heap, so a full one is walked again only after a good part of it was
         # freed.
-        if words[control + HEAP_FREED] < max(need, heap >> 6):
+        if control[HEAP_FREED] < max(need, heap >> 6):
             return 0
         self._rebuild()
         return self._carve(need) or self._split(bin_index, need)
@@ -238,11 +237,11 @@ class Allocator:
         index = self._bins + (size // BLOCK_UNIT if size <= SMALL_BLOCK else _bin(size))
         words[(block >> 3) + 1] = words[index]
         words[index] = block
-        words[self._control + HEAP_FRAGMENTS] += 1
+        self._control[HEAP_FRAGMENTS] += 1
 
     def _walk(self) -> Iterator[tuple[int, int, bool]]:
         words = self._words
-        block, top = words[self._control + HEAP_BEGIN], words[self._control + HEAP_TOP]
+        block, top = self._control[HEAP_BEGIN], self._control[HEAP_TOP]
         while block < top:
             header = words[block >> 3]
             size = header & ~USED
@@ -255,7 +254,7 @@ class Allocator:
         words, control = self._words, self._control
         for index in range(self._bins, self._bins + BINS):
             words[index] = 0
-        words[control + HEAP_FRAGMENTS] = words[control + HEAP_FREED] = 0
+        control[HEAP_FRAGMENTS] = control[HEAP_FREED] = 0
         used = blocks = run = 0
         for block, size, in_use in list(self._walk()):
             if in_use:
@@ -265,8 +264,8 @@ class Allocator:
             elif not run:
                 run = block
         if run:
-            words[control + HEAP_TOP] = run
-        words[control + HEAP_USED], words[control + HEAP_BLOCKS] = used, blocks
+            control[HEAP_TOP] = run
+        control[HEAP_USED], control[HEAP_BLOCKS] = used, blocks
 
     def _join(self, begin: int, end: int) -> None:
         self._words[begin >> 3] = end - begin
@@ -288,10 +287,10 @@ class Allocator:
                 free[block] = size
                 if block + BLOCK_HEADER in reachable:
                     faults.append(f"block {block} is free and reachable")
-        if held != words[control + HEAP_USED]:
-            faults.append(f"{held} bytes are used, {words[control + HEAP_USED]} counted")
-        if len(free) != words[control + HEAP_FRAGMENTS]:
-            faults.append(f"{len(free)} blocks are free, {words[control + HEAP_FRAGMENTS]} counted")
+        if held != control[HEAP_USED]:
+            faults.append(f"{held} bytes are used, {control[HEAP_USED]} counted")
+        if len(free) != control[HEAP_FRAGMENTS]:
+            faults.append(f"{len(free)} blocks are free, {control[HEAP_FRAGMENTS]} counted")
         for index in range(BINS):
             block = words[self._bins + index]
             while block:

@@ -16,7 +16,10 @@ from shm.errors import CorruptError
 from shm.layout import RECORD, RECORD_SIZE, WORD
 from shm.segment import Segment
 
+ABSENT: Final = -1
 TORN: Final = (struct.error, IndexError, OverflowError, ValueError)
+
+_unpack: Final = RECORD.unpack_from
 
 
 class Record(NamedTuple):
@@ -51,27 +54,28 @@ class Chains:
         """Give the hash of a key, the same in every process."""
         return crc32(key[: self.hash_length] if self.hash_length else key)
 
-    def find(self, key: bytes, code: int) -> tuple[int, int]:
-        """Give the index of the word that links to the key's record, and the record's offset.
+    def find(self, key: bytes, code: int) -> tuple[int, int, int, int]:
+        """Give the index of the word that links to the key's record, that word, expiry and value
+        length.
 
-        For a key that is not there: the head of its bucket, and 0. The caller holds the stripe's
-        lock.
+        For a key that is not there: the head of its bucket, what it links to, and 0, -1. The caller
+        holds the stripe's lock.
         """
         words, memory, length = self.words, self.memory, len(key)
         head = link = self.heads + (code & self.mask)
-        node = words[link]
+        first = node = words[link]
         while node:
-            following, node_code, key_length, *_ = RECORD.unpack_from(memory, node)
+            following, node_code, key_length, expires, value_length, _ = _unpack(memory, node)
             begin = node + RECORD_SIZE
             if node_code == code and key_length == length and memory[begin : begin + length] == key:
-                return link, node
+                return link, node, expires, value_length
             link = node >> 3
             node = following
-        return head, 0
+        return head, first, 0, ABSENT
 
     def read(self, offset: int) -> Record:
         """Copy the record at an offset; may raise one of TORN when it is no longer a record."""
-        _, code, key_length, expires, value_length, _ = RECORD.unpack_from(self.memory, offset)
+        _, code, key_length, expires, value_length, _ = _unpack(self.memory, offset)
         begin = offset + RECORD_SIZE
         middle = begin + key_length
         memory = self.memory
@@ -101,7 +105,7 @@ class Chains:
         node = self.words[self.heads + bucket]
         while node:
             try:
-                link, code, _, expires, _, _ = RECORD.unpack_from(memory, node)
+                link, code, _, expires, _, _ = _unpack(memory, node)
             except TORN as error:
                 raise CorruptError(f"the chain of bucket {bucket} leaves the segment") from error
             yield node, code, expires

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from zlib import crc32
 
 from shm.allocator import Allocator, Usage
-from shm.chain import TORN, Chains, Record
+from shm.chain import ABSENT, TORN, Chains, Record
 from shm.errors import CorruptError, ShmError
 from shm.layout import (
     CACHE_LINE,
@@ -50,7 +50,6 @@ _STRIPES: Final = 1024
 _VERSION_STEP: Final = STRIPE_SLOT // WORD
 # Loads and stores must not be reordered by the processor: elsewhere readers take the lock.
 _ATTEMPTS: Final = range(16 if platform.machine() in ("x86_64", "AMD64") else 0)
-_ABSENT: Final = Record(0, 0, b"", b"", 0)
 _unpack: Final = RECORD.unpack_from
 
 
@@ -169,14 +168,13 @@ class HashMap:
                 continue
         return self._lookup_locked(key, code)
 
-    def matching(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """Give keys and values of all records whose key starts with `prefix`, as of one moment.
+    def matching(self, prefix: bytes) -> list[Record]:
+        """Give all records whose key starts with `prefix`, as of one moment.
 
         `prefix` has at least the map's hash length, which must not be 0.
         """
         bucket = self._chains.code(prefix) & self._mask
-        found = self._snapshot(bucket)
-        return [(record.key, record.value) for record in found if record.key.startswith(prefix)]
+        return self._snapshot(bucket, prefix)
 
     def put(self, key: bytes, value: bytes, expires: int = 0) -> bool:
         """Set a key's value and expiry; False, and nothing changed, when there is no room."""
@@ -184,7 +182,7 @@ class HashMap:
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
-            return self._store(key, code, value, expires)
+            return self._store(key, code, value, expires, self._chains.find(key, code))
         finally:
             self._locks.release(stripe)
 
@@ -208,16 +206,23 @@ class HashMap:
         """
         code = self._chains.code(key)
         stripe = code & self._stripe_mask
+        words = self._words
         self._locks.acquire(stripe)
         try:
-            _, node = self._chains.find(key, code)
-            record = self._chains.read(node) if node else _ABSENT
-            change = function(record.value if node else None, record.expires)
+            found = link, node, expires, length = self._chains.find(key, code)
+            begin = node + RECORD_SIZE + len(key)
+            old = self._memory[begin : begin + length] if length != ABSENT else None
+            version_index = self._versions + stripe * _VERSION_STEP
+            version = words[version_index]
+            change = function(old, expires)
             if change is KEEP:
                 return True
             value, expires = change
+            # The function may have written this key itself.
+            if words[link] != node or words[version_index] != version:
+                found = self._chains.find(key, code)
             if value is not None:
-                return self._store(key, code, value, expires)
+                return self._store(key, code, value, expires, found)
             self._remove(key, code)
             return True
         finally:
@@ -241,9 +246,7 @@ class HashMap:
         What is there throughout comes once; what comes or goes meanwhile may be among it or not.
         """
         for bucket in self._chains.occupied(0, 1):
-            for record in self._snapshot(bucket):
-                if record.key.startswith(prefix):
-                    yield record
+            yield from self._snapshot(bucket, prefix)
 
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Go through keys and values, as `records` does."""
@@ -324,16 +327,16 @@ class HashMap:
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
-            _, node = self._chains.find(key, code)
-            if not node:
+            _, node, expires, length = self._chains.find(key, code)
+            if length == ABSENT:
                 return None
-            record = self._chains.read(node)
-            return record.value, record.expires
+            begin = node + RECORD_SIZE + len(key)
+            return self._memory[begin : begin + length], expires
         finally:
             self._locks.release(stripe)
 
-    def _snapshot(self, bucket: int) -> list[Record]:
-        words, chains = self._words, self._chains
+    def _snapshot(self, bucket: int, prefix: bytes) -> list[Record]:
+        words, memory = self._words, self._memory
         stripe = bucket & self._stripe_mask
         version_index = self._versions + stripe * _VERSION_STEP
         for _ in _ATTEMPTS:
@@ -342,46 +345,54 @@ class HashMap:
             node = words[self._heads + bucket]
             try:
                 while node and words[version_index] == version:
-                    found.append(chains.read(node))
-                    node = words[node >> 3]
+                    link, code, key_length, expires, value_length, _ = _unpack(memory, node)
+                    begin = node + RECORD_SIZE
+                    end = begin + key_length
+                    key = memory[begin:end]
+                    if key.startswith(prefix):
+                        value = memory[end : end + value_length]
+                        found.append(Record(node, code, key, value, expires))
+                    node = link
             except TORN:
                 continue
             if words[version_index] == version:
                 return found
         self._locks.acquire(stripe)
         try:
-            return list(chains.records(bucket))
+            whole = list(self._chains.records(bucket))
         finally:
             self._locks.release(stripe)
+        return [record for record in whole if record.key.startswith(prefix)]
 
-    def _store(self, key: bytes, code: int, value: bytes, expires: int) -> bool:
-        words, stripes = self._words, self._stripes
-        stripe = code & self._stripe_mask
+    def _store(
+        self, key: bytes, code: int, value: bytes, expires: int, found: tuple[int, int, int, int]
+    ) -> bool:
+        link, node, _, length = found
         offset = self._heap.allocate(RECORD_SIZE + len(key) + len(value))
         if not offset:
             return False
-        link, old = self._chains.find(key, code)
-        following = words[old >> 3] if old else words[link]
+        words, stripe = self._words, code & self._stripe_mask
+        following = node if length == ABSENT else words[node >> 3]
         self._chains.write(offset, following, code, key, value, expires)
         if expires:
-            stripes.expect(stripe, expires)
+            self._stripes.expect(stripe, expires)
         words[link] = offset
-        if old:
-            stripes.unlinked(stripe)
-            self._heap.release(old)
+        if length == ABSENT:
+            self._stripes.count_by(stripe, 1)
         else:
-            stripes.count_by(stripe, 1)
+            words[self._versions + stripe * _VERSION_STEP] += 1
+            self._heap.release(node)
         return True
 
     def _remove(self, key: bytes, code: int) -> bool:
         words, stripe = self._words, code & self._stripe_mask
-        link, old = self._chains.find(key, code)
-        if not old:
+        link, node, _, length = self._chains.find(key, code)
+        if length == ABSENT:
             return False
-        words[link] = words[old >> 3]
-        self._stripes.unlinked(stripe)
+        words[link] = words[node >> 3]
+        words[self._versions + stripe * _VERSION_STEP] += 1
         self._stripes.count_by(stripe, -1)
-        self._heap.release(old)
+        self._heap.release(node)
         return True
 
     def _due(

@@ -15,6 +15,7 @@ _SLOT = STRIPE_SLOT // WORD
 class Stripes:
     """`count` stripes, a power of two, at the offset `begin` of a segment.
 
+    The version changes before the memory of an unlinked record is used again, which tells readers.
     `earliest` is a lower bound of the expiries within (0: none expires), lowered before a record is
     published and raised only when the stripe is looked through, so that it holds after any crash.
     """
@@ -42,10 +43,6 @@ class Stripes:
         """Give the number of records in a stripe."""
         return self.words[self.base + stripe * _SLOT + _COUNT]
 
-    def version(self, stripe: int) -> int:
-        """Give the number that changes before the memory of an unlinked record is used again."""
-        return self.words[self.base + stripe * _SLOT]
-
     def earliest(self, stripe: int) -> int:
         """Give the lower bound of the expiries in a stripe, 0 when none expires."""
         return self.words[self.base + stripe * _SLOT + _EARLIEST]
@@ -55,10 +52,6 @@ class Stripes:
         words, first = self.words, self.base + _EARLIEST
         bounds = words[first : self.base + self.count * _SLOT : _SLOT].tolist()
         return [stripe for stripe, bound in enumerate(bounds) if 0 < bound <= now]
-
-    def unlinked(self, stripe: int) -> None:
-        """Tell readers that a record of this stripe is no longer to be trusted."""
-        self.words[self.base + stripe * _SLOT] += 1
 
     def count_by(self, stripe: int, difference: int) -> None:
         """Count records that came or went."""

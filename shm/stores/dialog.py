@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 import msgpack
 
+from shm.chain import Record
 from shm.errors import RecordError
 from shm.hashmap import KEEP, Change, HashMap, Keep
 
@@ -98,7 +99,7 @@ class DialogStore:
         entry = self.entry(dialog.call_id)
         prefix = _ENTRY.pack(entry)
         with self._map.locked(prefix):
-            taken = {_NUMBERS.unpack_from(key)[1] for key, _ in self._map.matching(prefix)}
+            taken = {_NUMBERS.unpack_from(found.key)[1] for found in self._map.matching(prefix)}
             # A random number: a request of a dialog long gone must not find a later one.
             while (identity := int.from_bytes(os.urandom(4), "big") >> 1) in taken or not identity:
                 continue
@@ -109,7 +110,7 @@ class DialogStore:
     def get(self, h_entry: int, h_id: int) -> Dialog | None:
         """Give the dialog of these numbers, or None."""
         record = self._record(h_entry, h_id)
-        return None if record is None else _decode(record[1])
+        return None if record is None else _decode(record.value)
 
     def find(
         self, call_id: bytes, from_tag: bytes, to_tag: bytes
@@ -118,9 +119,9 @@ class DialogStore:
 
         A dialog whose callee has no tag yet is found by the caller's tag alone.
         """
-        for key, value in self._map.matching(_ENTRY.pack(self.entry(call_id))):
-            if key[_NUMBERS.size :] == call_id:
-                dialog = _decode(value)
+        for record in self._map.matching(_ENTRY.pack(self.entry(call_id))):
+            if record.key[_NUMBERS.size :] == call_id:
+                dialog = _decode(record.value)
                 direction = _direction(dialog, from_tag, to_tag)
                 if direction is not None:
                     return dialog, direction
@@ -148,12 +149,12 @@ class DialogStore:
                 return KEEP
             return (None, 0) if dialog is None else (_encode(dialog), dialog.expires)
 
-        return self._map.update(record[0], change) and found
+        return self._map.update(record.key, change) and found
 
     def delete(self, h_entry: int, h_id: int) -> bool:
         """Remove a dialog; False when it is not there."""
         record = self._record(h_entry, h_id)
-        return record is not None and self._map.delete(record[0])
+        return record is not None and self._map.delete(record.key)
 
     def items(self) -> Iterator[Dialog]:
         """Go through all dialogs."""
@@ -172,7 +173,7 @@ class DialogStore:
         """
         return Counter(value[1] for _, value in self._map.items())
 
-    def _record(self, h_entry: int, h_id: int) -> tuple[bytes, bytes] | None:
+    def _record(self, h_entry: int, h_id: int) -> Record | None:
         try:
             prefix = _NUMBERS.pack(h_entry, h_id)
         except struct.error:

@@ -7,7 +7,7 @@ each an array of its fields in the order of `Binding`.
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, Final
 
 import msgpack
@@ -92,8 +92,9 @@ class LocationStore:
 
         def change(value: bytes | None, _: int) -> Change:
             old = [] if value is None else _decode(value)
+            before = tuple(old)
             new = function(old)
-            if new == old:
+            if len(new) == len(before) and all(map(is_, new, before)):
                 return KEEP
             return (_encode(new), _earliest(new)) if new else (None, 0)
 
