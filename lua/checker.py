@@ -47,9 +47,8 @@ def check(path: str, known: Mapping[str, Function], root: str = "KSR") -> list[F
     """
     data = read_source(path)
     source = data.decode("latin-1")
-    try:
-        _compile(data, path)
-    except LuaSyntaxError as error:
+    error = _syntax_error(data, path)
+    if error is not None:
         return [Fault(path, error.line, _column(source, error), error.message)]
     uses = list(uses_of(source, root))
     own = _own_paths(uses, known)
@@ -86,22 +85,34 @@ def string_arguments(path: str, function: str, root: str = "KSR") -> list[String
     ]
 
 
-def _compile(source: bytes, path: str) -> None:
+def _syntax_error(source: bytes, path: str) -> LuaSyntaxError | None:
     # What LuaJIT says is the truth about syntax; the state is only needed for this.
     state = luajit21.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
     load = state.execute(b"return function(s, n) local f, m = load(s, n, 't') return m end")
     message = load(source, b"@" + path.encode())
-    if message is not None:
-        raise syntax_error(path, message)
+    return None if message is None else syntax_error(path, message)
 
 
 def _column(source: str, error: LuaSyntaxError) -> int:
-    """The column of the text LuaJIT says the error is near, 1 if that is not in the line."""
+    """The column of the text LuaJIT says the error is near, 1 if that is not in the line.
+
+    Of several such texts it is the first with which the script, cut behind it, has this error.
+    """
     near = error.message.rpartition("near '")[2].removesuffix("'")
-    lines = source.splitlines()
-    if near == error.message or error.line > len(lines):
-        return 1
-    return lines[error.line - 1].find(near) + 1 or 1
+    places = [
+        token
+        for token in tokens(source)
+        if token.line == error.line and token.text == near and near != error.message
+    ]
+    lines = source.split("\n")
+    for token in places[:-1]:
+        cut = "\n".join(
+            [*lines[: token.line - 1], lines[token.line - 1][: token.column - 1] + near]
+        )
+        found = _syntax_error(cut.encode("latin-1"), error.file)
+        if found is not None and found.message == error.message:
+            return token.column
+    return places[-1].column if places else 1
 
 
 def _own_paths(uses: list[Use], known: Mapping[str, Function]) -> set[Path]:

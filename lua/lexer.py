@@ -11,11 +11,6 @@ from dataclasses import dataclass
 
 NAME, STRING, NUMBER, SYMBOL, KEYWORD = "name", "string", "number", "symbol", "keyword"
 
-KEYWORDS = frozenset(
-    ("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in")
-    + ("local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while")
-)
-
 _PATTERN = re.compile(
     r"""
     (?P<blank>\s+)
@@ -23,6 +18,8 @@ _PATTERN = re.compile(
   | (?P<long>\[(?P<sl>=*)\[.*?\](?P=sl)\])
   | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
   | (?P<number>0[xX][0-9a-fA-F.]+(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<keyword>(?:and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or
+      |repeat|return|then|true|until|while)(?![A-Za-z0-9_\x80-\xff]))
   | (?P<name>[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)
   | (?P<symbol>\.\.\.|\.\.|==|~=|<=|>=|::|.)
     """,
@@ -59,8 +56,6 @@ def tokens(source: str) -> Iterator[Token]:
 def _token(group: str, text: str, line: int, column: int) -> Token | None:
     if group in ("blank", "comment"):
         return None
-    if group == "name":
-        return Token(KEYWORD if text in KEYWORDS else NAME, text, line, column)
     if group == "string":
         return Token(STRING, _ESCAPE.sub(_unescape, text[1:-1]), line, column)
     if group == "long":

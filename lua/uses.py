@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lua.lexer import KEYWORD, NAME, NUMBER, STRING, Token, tokens
+from lua.lexer import NAME, NUMBER, STRING, Token, tokens
 from lua.scopes import Path, Scopes
 
 _OPEN = frozenset("([{")
@@ -117,9 +117,11 @@ def _may_expand(argument: Sequence[Token]) -> bool:
     if not argument:
         return True
     last = argument[-1]
-    if last.kind == STRING or last.text == "}":
+    if last.kind == STRING:
         return len(argument) > 1 and _ends_operand(argument[-2])
-    return last.kind != KEYWORD and last.text in (")", "...", "}")
+    if last.text == "}":
+        return argument[0].text != "{"
+    return last.text in (")", "...")
 
 
 def _ends_operand(token: Token) -> bool:

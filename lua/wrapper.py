@@ -20,7 +20,8 @@ end
 """
 _COERCIONS = {
     "str": 'if type({0}) ~= "string" then {0} = str({0}) end',
-    "int": 'if type({0}) ~= "number" or {0} % 1 ~= 0 then {0} = int({0}) end',
+    "int": 'if type({0}) ~= "number" or {0} % 1 ~= 0 or {0} >= 2^53 or {0} <= -2^53 then'
+    " {0} = int({0}) end",
 }
 
 
