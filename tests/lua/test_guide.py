@@ -92,5 +92,5 @@ def test_a_missing_function_is_named_with_its_line(pbx):
     pbx.runtime.bind("rr.record_route", None)
     pbx.answers["is_INVITE"] = True
     assert pbx.start("handle_request") == FAILED
-    assert f"{SCRIPT}:73 in function 'handle_invite'" in pbx.errors[0]
+    assert f"{SCRIPT}:72 in function 'handle_invite'" in pbx.errors[0]
     assert "record_route" in pbx.errors[0]

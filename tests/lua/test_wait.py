@@ -152,3 +152,12 @@ def test_globals_of_initialisation_are_not_warned_about(bench):
     bench.runtime.run_to_completion(None, b"mod_init")
     bench.runtime.resume(bench.start("f"), 1)
     assert bench.logged == []
+
+
+def test_one_context_may_wait_and_run_elsewhere(bench, context_type):
+    bench.load("function f() KSR.m.wait('x') KSR.info('after') end function g() KSR.info('g') end")
+    context = context_type("shared")
+    waiting = bench.runtime.start(context, b"f")
+    assert bench.runtime.start(context, b"g") == DONE
+    assert bench.runtime.resume(waiting, 1) == DONE
+    assert bench.calls == [("shared", b"g"), ("shared", b"after")]
