@@ -1,5 +1,6 @@
 """From the parser's reductions to the tree: owns what each rule of grammar.lark becomes."""
 
+from collections.abc import Callable
 from typing import Any
 
 from lark import Transformer, v_args
@@ -44,7 +45,6 @@ from .tree import (
 )
 
 Body = tuple[Statement, ...]
-_LEAVE = {"return": Return, "exit": Exit, "drop": Drop}
 _CONSTANTS = {"yes": 1, "true": 1, "on": 1, "enable": 1, "no": 0, "false": 0, "off": 0,
               "disable": 0}  # fmt: skip
 
@@ -85,7 +85,10 @@ class StatementBuilder(Transformer[Any, Any]):
 
     @v_args(inline=True)
     def leave(self, keyword: Token, value: Expression | None = None) -> Return | Exit | Drop:
-        return _LEAVE[keyword.value](value, keyword.position)
+        if keyword.value == "return":
+            return Return(value, keyword.position)
+        kind = Exit if keyword.value == "exit" else Drop
+        return kind(value, keyword.position)
 
     @v_args(inline=True)
     def assignment(self, target: Token, value: Expression) -> Assignment:
@@ -266,7 +269,7 @@ def _word(token: Token) -> Expression:
     return Word(token.value, token.position)
 
 
-_OPERANDS = {
+_OPERANDS: dict[str, Callable[[Token], Expression]] = {
     "NUMBER": lambda token: Number(integer(token.value), token.position),
     "STRING": lambda token: String(token.value, token.position),
     "PV": lambda token: PseudoVariable(token.value, token.position),

@@ -56,8 +56,7 @@ class _Expression:
         kind, text = self.token
         self._advance()
         if kind == "number":
-            return float(text) if "." in text else int(text, 16 if text[1:2] in "xX" and
-                                                       len(text) > 1 else 10)
+            return float(text) if "." in text else int(text, 16 if "x" in text.lower() else 10)
         if kind == "string":
             return unquote(text)
         if kind == "name":
@@ -118,7 +117,9 @@ def _number(value: Value) -> int | float:
     return value
 
 
-def _numeric(operation: Callable[[int | float, int | float], Value]) -> Callable[[Value, Value], Value]:
+def _numeric(
+    operation: Callable[[int | float, int | float], Value],
+) -> Callable[[Value, Value], Value]:
     return lambda left, right: operation(_number(left), _number(right))
 
 

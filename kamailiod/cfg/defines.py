@@ -48,7 +48,7 @@ class Defines:
         return dict(self._values)
 
     def substitute(self, text: str) -> str:
-        """text with every substitution applied, in the order they were given."""
+        """Text with every substitution applied, in the order they were given."""
         for substitution in self.substitutions:
             text = substitution.apply(text)
         return text

@@ -42,7 +42,8 @@ class Parser:
         try:
             for token in tokens:
                 feed(cast(LarkToken, token))
-            return cast("tuple[Item, ...]", state.feed_eof())
+            feed(LarkToken("$END", ""), True)
+            return cast("tuple[Item, ...]", state.parser_state.value_stack[-1])
         except UnexpectedToken as error:
             findings.fault(token.position, _describe(token, error))
         return ()
@@ -103,7 +104,7 @@ def _segments(tokens: list[Token]) -> Iterator[list[Token]]:
 def _opens_route(tokens: list[Token], index: int) -> bool:
     token = tokens[index]
     following = tokens[index + 1].type if index + 1 < len(tokens) else ""
-    return token.type in _ROUTES and following in ("_LSQB", "_LBRACE") or (
+    return (token.type in _ROUTES and following in ("_LSQB", "_LBRACE")) or (
         token.type == "EVENT_ROUTE"
     )
 

@@ -9,8 +9,8 @@ _SINGLE = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "\\": "\\", '"': '"'}
 def unquote(literal: str) -> str:
     """The text a quoted literal stands for.
 
-    Double quotes know \\n \\r \\t \\a \\\\ \\" \\xHH and octal escapes and keep any other backslash;
-    single quotes know none.
+    Double quotes know \\n \\r \\t \\a \\\\ \\" \\xHH and octal escapes, and keep any other
+    backslash; single quotes know none.
     """
     if literal[0] == "'" or "\\" not in literal:
         return literal[1:-1]
@@ -32,7 +32,12 @@ def _unescape(found: re.Match[str]) -> str:
     if escape in _SINGLE:
         return _SINGLE[escape]
     if escape[0] == "x" and len(escape) > 1:
-        return chr(int(escape[1:], 16))
+        return _octet(int(escape[1:], 16))
     if escape[0] in "01234567":
-        return chr(int(escape, 8) & 0xFF)
+        return _octet(int(escape, 8) & 0xFF)
     return "" if escape[-1] == "\n" else found[0]
+
+
+def _octet(value: int) -> str:
+    """The character that is encoded as this octet (with the error handler surrogateescape)."""
+    return bytes((value,)).decode("utf-8", "surrogateescape")

@@ -1,0 +1,50 @@
+"""What the config may use from modules: owns the shape in which the caller says so."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+ANY_ROUTE = frozenset("QFBTCSLXE")
+# Kamailio's letters of the route blocks a function may stand in.
+ROUTE_LETTERS = {
+    "request": "Q", "route": "Q", "failure": "F", "branch": "B", "onreply": "T", "reply": "C",
+    "onsend": "S", "event": "E",
+}  # fmt: skip
+
+
+class ParameterKind(Enum):
+    """What a module parameter takes."""
+
+    INTEGER = "int"
+    STRING = "string"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class NativeFunction:
+    """A function of the native language: the numbers of arguments and routes it allows."""
+
+    counts: frozenset[int]
+    routes: frozenset[str] = ANY_ROUTE
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleEntry:
+    """A module's parameters and native functions by name."""
+
+    parameters: Mapping[str, ParameterKind] = field(default_factory=dict)
+    functions: Mapping[str, NativeFunction] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All modules this server has, by name."""
+
+    modules: Mapping[str, ModuleEntry]
+
+    def functions(self, name: str) -> Iterator[tuple[str, NativeFunction]]:
+        """Each (module, function) of this name."""
+        for module, entry in self.modules.items():
+            function = entry.functions.get(name)
+            if function is not None:
+                yield module, function
