@@ -107,10 +107,11 @@ class Services(Protocol):
     def loaded(self, name: str) -> bool:
         """Whether a module of this name is loaded."""
 
-    def hash_map(self, store: str, buckets: int, share: float) -> HashMap:
+    def hash_map(self, store: str, buckets: int, share: float, hash_length: int = 0) -> HashMap:
         """Create (in mod_init) a hash map in a segment of its own.
 
-        `store` names the segment, `share` is its part of the shared memory that -m gives.
+        `store` names the segment, `share` is its part of the shared memory that -m gives;
+        `hash_length` is for stores that ask for one, as shm.HashMap has it.
         """
 
     def on_worker(self, name: str, function: Callable[..., object]) -> None:
