@@ -9,8 +9,9 @@ know what lies in a block.
 
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from shm.errors import CorruptError
+from shm.errors import CorruptError, SegmentFullError
 from shm.layout import (
     BINS,
     BLOCK_HEADER,
@@ -25,6 +26,7 @@ from shm.layout import (
     HEAP_FRAGMENTS,
     HEAP_FREED,
     HEAP_MAX_USED,
+    HEAP_RESERVED,
     HEAP_TOP,
     HEAP_USED,
     SMALL_BLOCK,
@@ -34,6 +36,8 @@ from shm.layout import (
 )
 from shm.lock import LockTable
 from shm.segment import Segment
+
+_RESERVE_STEP: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,12 @@ class Allocator:
     to a cache line.
     """
 
-    __slots__ = ("_bins", "_control", "_locks", "_words")
+    __slots__ = ("_bins", "_control", "_locks", "_segment", "_words")
 
     def __init__(
         self, segment: Segment, begin: int, end: int, *, fresh: bool = True, adopt: bool = False
     ) -> None:
+        self._segment = segment
         self._words = words = segment.words
         control = aligned(begin, CACHE_LINE) + LockTable.size(1)
         self._bins = control // WORD + HEAP_BINS
@@ -77,9 +82,12 @@ class Allocator:
             raise ValueError(f"a heap needs at least {self.overhead() + CACHE_LINE} bytes")
         view = memoryview(segment.memory)[begin : begin + LockTable.size(1)]
         self._locks = LockTable(view, 1, fresh=fresh or adopt, repair=lambda _: self._rebuild())
+        if (fresh or adopt) and not segment.reserve(begin, first):
+            raise SegmentFullError(f"{segment.name}: /dev/shm is full")
         if fresh:
             segment.memory[control:first] = bytes(HEAP_CONTROL)
             self._control[HEAP_BEGIN] = self._control[HEAP_TOP] = first
+            self._control[HEAP_RESERVED] = first
             self._control[HEAP_END] = end
         elif adopt:
             self._rebuild()
@@ -199,11 +207,20 @@ class Allocator:
     def _carve(self, need: int) -> int:
         words, control = self._words, self._control
         block = control[HEAP_TOP]
-        if block + need > control[HEAP_END]:
+        if block + need > control[HEAP_RESERVED] and not self._reserve(block + need):
             return 0
         words[block >> 3] = need
         control[HEAP_TOP] = block + need
         return block
+
+    def _reserve(self, need: int) -> bool:
+        # In steps, as a page that /dev/shm cannot give when it is touched is SIGBUS.
+        control = self._control
+        end = min(max(need, control[HEAP_RESERVED] + _RESERVE_STEP), control[HEAP_END])
+        if need > end or not self._segment.reserve(control[HEAP_RESERVED], end):
+            return False
+        control[HEAP_RESERVED] = end
+        return True
 
     def _split(self, bin_index: int, need: int) -> int:
         words = self._words

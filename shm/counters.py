@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
-from shm.errors import ShmError
+from shm.errors import SegmentFullError, ShmError
 from shm.layout import CACHE_LINE, COUNTERS_FIELDS, COUNTERS_HEADER, COUNTERS_ROWS, WORD, aligned
 from shm.segment import Origin, Segment
 
@@ -37,6 +37,8 @@ class Counters:
                 raise ShmError(f"{segment.name}: holds other counters")
         elif segment.origin is Origin.CREATED or held != shape:
             end = COUNTERS_ROWS + rows * self._step * WORD
+            if not segment.reserve(COUNTERS_HEADER, end):
+                raise SegmentFullError(f"{segment.name}: /dev/shm is full")
             segment.memory[COUNTERS_HEADER:end] = bytes(end - COUNTERS_HEADER)
             COUNTERS_FIELDS.pack_into(segment.memory, COUNTERS_HEADER, *shape)
 

@@ -17,7 +17,7 @@ from zlib import crc32
 
 from shm.allocator import Allocator, Usage
 from shm.chain import ABSENT, TORN, Chains, Record
-from shm.errors import CorruptError, ShmError
+from shm.errors import CorruptError, SegmentFullError, ShmError
 from shm.layout import (
     CACHE_LINE,
     MAP_HEADER,
@@ -105,6 +105,8 @@ class HashMap:
             raise ShmError(f"{segment.name}: {segment.size} bytes cannot hold {buckets} buckets")
         fresh = origin is Origin.CREATED
         if fresh:
+            if not segment.reserve(MAP_HEADER, heap):
+                raise SegmentFullError(f"{segment.name}: /dev/shm is full")
             segment.memory[MAP_HEADER:heap] = bytes(heap - MAP_HEADER)
         view = memoryview(segment.memory)[MAP_LOCKS:states]
         self._locks = LockTable(

@@ -37,13 +37,14 @@ class Segment:
     `words` is one aligned store, which other processes see whole or not at all. `size` is in bytes.
     """
 
-    __slots__ = ("memory", "name", "origin", "size", "words")
+    __slots__ = ("_descriptor", "memory", "name", "origin", "size", "words")
 
     def __init__(self, name: str, descriptor: int, size: int, origin: Origin) -> None:
         self.name = name
         self.size = size
         self.origin = origin
         self.memory = mmap.mmap(descriptor, size)
+        self._descriptor = os.dup(descriptor)
         self.words = memoryview(self.memory).cast("Q")
 
     @classmethod
@@ -69,13 +70,17 @@ class Segment:
         _remove(name)
         shared = _shared_memory(name, posix_ipc.O_CREX, size)
         try:
-            _reserve(shared.fd, name, size)
+            _check_room(shared.fd, name, size)
             segment = cls(name, shared.fd, size, Origin.CREATED)
         except BaseException:
             _remove(name)
             raise
         finally:
             shared.close_fd()
+        if not segment.reserve(0, size if size <= _RESERVE_LIMIT else mmap.PAGESIZE):
+            segment.unlink()
+            segment.close()
+            raise _full(name, size, 0)
         SEGMENT_HEADER.pack_into(segment.memory, 0, 0, layout, size)
         segment.words[0] = SEGMENT_MAGIC
         return segment
@@ -112,10 +117,26 @@ class Segment:
         segment.close()
         return None
 
+    def reserve(self, begin: int, end: int) -> bool:
+        """Have the system allocate the bytes from `begin` to `end`; False when /dev/shm is full.
+
+        What is touched without it when there is no room kills the process with SIGBUS.
+        """
+        try:
+            os.posix_fallocate(self._descriptor, begin, end - begin)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                return False
+            raise SegmentError(f"{self.name}: {error}") from error
+        return True
+
     def close(self) -> None:
         """Give up this process's mapping; it goes with the last view of it that somebody still
         holds.
         """
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
         try:
             self.words.release()
             self.memory.close()
@@ -158,21 +179,15 @@ def _remove(name: str) -> None:
         raise SegmentError(f"{name}: cannot be removed: {error}") from error
 
 
-def _reserve(descriptor: int, name: str, size: int) -> None:
-    # A page that cannot be had later is SIGBUS, so what is small is allocated now; what is large
-    # stays sparse.
+def _check_room(descriptor: int, name: str, size: int) -> None:
+    # Beforehand, as a large segment stays sparse and would fail only when it fills.
     status = os.fstatvfs(descriptor)
     free = status.f_bavail * status.f_frsize
-    full = SegmentFullError(
+    if size > free:
+        raise _full(name, size, free)
+
+
+def _full(name: str, size: int, free: int) -> SegmentFullError:
+    return SegmentFullError(
         f"{name}: needs {size >> 10} KiB of /dev/shm, where {free >> 10} KiB are free"
     )
-    if size > free:
-        raise full
-    if size > _RESERVE_LIMIT:
-        return
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise full from error
-        raise SegmentError(f"{name}: {error}") from error

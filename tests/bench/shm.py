@@ -1,4 +1,4 @@
-"""Prices of shared memory operations with 100,000 records: `.venv/bin/python tests/bench/shm.py`."""
+"""Prices of shared memory, with 100,000 records: `.venv/bin/python tests/bench/shm.py`."""
 
 import os
 import sys

@@ -1,4 +1,6 @@
+import errno
 import itertools
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -93,6 +95,24 @@ def test_adopt_keeps_the_blocks_and_repairs_the_bins(heap, segment):
     adopted = Allocator(segment, 64, segment.size, fresh=False, adopt=True)
     assert adopted.usage().used == heap.usage().used
     assert adopted.faults(set(offsets)) == []
+
+
+def test_full_filesystem_is_a_full_heap(make_segment, monkeypatch):
+    segment = make_segment(64 << 20)
+    heap = Allocator(segment, 64, segment.size)
+    first = heap.allocate(1000)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    while heap.allocate(50000):
+        pass
+    assert heap.usage().used < 2 << 20
+    heap.release(first)
+    assert heap.allocate(1000) == first
+    monkeypatch.undo()
+    assert heap.allocate(50000)
 
 
 def test_too_small_a_heap_is_refused(segment):

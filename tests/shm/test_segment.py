@@ -92,6 +92,12 @@ def test_large_segment_is_sparse_and_refused_beyond_what_is_free(make_segment, i
     assert not Path(f"/dev/shm/kamailiod.{instance}.x").exists()
 
 
+def test_reserve_allocates_a_part(make_segment):
+    segment = make_segment(64 << 20)
+    assert segment.reserve(1 << 20, 2 << 20)
+    assert 1 << 20 <= file_of(segment).stat().st_blocks * 512 < 2 << 20
+
+
 def test_small_segment_is_allocated_and_refused_when_full(make_segment, instance, monkeypatch):
     assert file_of(make_segment(1 << 20, "small")).stat().st_blocks * 512 == 1 << 20
 
