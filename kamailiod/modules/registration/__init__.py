@@ -1,0 +1,1 @@
+"""What the registrar and usrloc are made of: contacts, tables, saving and looking up."""

@@ -1,0 +1,118 @@
+"""One atomic change of an address-of-record's bindings (RFC 3261 10.3 steps 6 and 7).
+
+Owns CSeq order, matching and the number of contacts; it must not know SIP messages.
+"""
+
+from __future__ import annotations
+
+from kamailiod.modules.registration.locations import Locations
+from shm import Binding
+
+INSERTED, UPDATED, REMOVED, QUERIED = 1, 2, 3, 4
+FAILED, TOO_MANY = -1, -2
+"""What save() returns to the script."""
+
+AT_ONCE = -1
+"""The expiry of a contact that is to be removed."""
+
+BAD_CSEQ = b"Invalid CSeq number"
+TOO_MANY_CONTACTS = b"Too many registered contacts"
+
+Wanted = tuple[bytes, bytes, bytes, int, int, bytes, int, int, int, bytes, bytes, int, bytes, int]
+"""The first fields of a Binding, up to reg_id; its expiry may be AT_ONCE."""
+
+
+class Change:
+    """Applies wanted contacts; `result`, `bindings` and `refusal` (None: done) say what came of it.
+
+    Times are unix seconds.  An update of the same Call-ID and a lower CSeq aborts it all; the same
+    CSeq is a retransmission within `cseq_delay` seconds, later it aborts too.
+    """
+
+    __slots__ = (
+        "_connection_id",
+        "_cseq_delay",
+        "_locations",
+        "_max_contacts",
+        "_now",
+        "_replace",
+        "_wanted",
+        "bindings",
+        "refusal",
+        "result",
+    )
+
+    def __init__(
+        self,
+        locations: Locations,
+        wanted: list[Wanted],
+        now: float,
+        replace: bool,
+        max_contacts: int,
+        cseq_delay: int,
+        connection_id: int,
+    ) -> None:
+        self._locations = locations
+        self._wanted = wanted
+        self._now = now
+        self._replace = replace
+        self._max_contacts = max_contacts
+        self._cseq_delay = cseq_delay
+        self._connection_id = connection_id
+        self.bindings: list[Binding] = []
+        self.result = INSERTED
+        self.refusal: bytes | None = None
+
+    def apply(self, stored: list[Binding]) -> list[Binding]:
+        """Return the new bindings for those stored; the same ones when it is refused."""
+        now = self._now
+        live = [old for old in stored if not old.expires or old.expires > now]
+        self.bindings = live
+        result = INSERTED
+        bindings = live.copy()
+        kept: set[bytes] = set()
+        for fields in self._wanted:
+            position = self._locations.matching(bindings, fields[0], fields[5], fields[2])
+            if position >= 0:
+                old = bindings[position]
+                if old.call_id == fields[5] and fields[6] <= old.cseq:
+                    if fields[6] < old.cseq or now - old.last_modified > self._cseq_delay:
+                        return self._refuse(stored, BAD_CSEQ, FAILED)
+                    kept.add(old.ruid)
+                    continue
+                if fields[3] == AT_ONCE:
+                    del bindings[position]
+                    result = REMOVED
+                    continue
+                ruid = old.ruid
+                result = UPDATED
+            elif fields[3] == AT_ONCE:
+                continue
+            else:
+                ruid = self._locations.next_ruid()
+                result = INSERTED
+            new = Binding(*fields, ruid, self._connection_id, 0, now)
+            kept.add(ruid)
+            self._locations.place(bindings, new, position)
+        if self._replace:
+            bindings = [binding for binding in bindings if binding.ruid in kept]
+        if 0 < self._max_contacts < len(bindings) and len(bindings) > len(live):
+            return self._refuse(stored, TOO_MANY_CONTACTS, TOO_MANY)
+        self.result = result
+        self.bindings = bindings
+        return bindings
+
+    def remove_all(self, stored: list[Binding]) -> list[Binding]:
+        """Return no bindings; the same ones when one is of a later request of the Call-ID."""
+        call_id, cseq = self._wanted[0][5:7]
+        for old in stored:
+            if old.call_id == call_id and cseq < old.cseq:
+                self.bindings = [b for b in stored if not b.expires or b.expires > self._now]
+                return self._refuse(stored, BAD_CSEQ, FAILED)
+        self.result = REMOVED
+        return []
+
+    def _refuse(self, stored: list[Binding], refusal: bytes, result: int) -> list[Binding]:
+        self.refusal = refusal
+        self.result = result
+        return stored

@@ -1,0 +1,57 @@
+"""Routing a request to bindings: its URI becomes the best contact, the others branches.
+
+Owns what of a binding goes where in the context; it must not know tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kamailiod.modules.registration.contact import METHOD_BITS, OTHER_METHOD_BIT
+from kamailiod.modules.registration.path import first_hop
+from kamailiod.net.address import ListenAddress
+from kamailiod.script.context import Branch, Context
+from shm import Binding
+
+Sockets = Mapping[bytes, ListenAddress]
+"""The server's sockets by their text, as bindings name them."""
+
+
+def takes(binding: Binding, method: bytes) -> bool:
+    """Whether a contact said that it takes requests of this method, or said nothing."""
+    return bool(binding.methods & METHOD_BITS.get(method, OTHER_METHOD_BIT))
+
+
+def next_hop(binding: Binding) -> bytes:
+    """Return where requests to a contact go first: its Path, or where it registered from."""
+    return first_hop(binding.path) if binding.path else binding.received
+
+
+def send_to(context: Context, binding: Binding, sockets: Sockets) -> None:
+    """Make a contact the request's destination, in the place of what it was."""
+    context.set_uri(binding.contact)
+    context.destination = next_hop(binding)
+    context.path = binding.path
+    context.socket = sockets.get(binding.socket)
+    context.branch_flags |= binding.cflags
+    context.ruid = binding.ruid
+    context.location_ua = binding.user_agent
+    context.instance = binding.instance
+
+
+def append(context: Context, bindings: Sequence[Binding], sockets: Sockets) -> None:
+    """Make contacts further destinations of the request, in their order."""
+    for binding in bindings:
+        context.branches.append(
+            Branch(
+                binding.contact,
+                next_hop(binding),
+                binding.path,
+                binding.q,
+                binding.cflags,
+                sockets.get(binding.socket),
+                binding.ruid,
+                binding.user_agent,
+                binding.instance,
+            )
+        )

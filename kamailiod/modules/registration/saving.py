@@ -1,0 +1,253 @@
+"""Saving a REGISTER: from its Contacts to new bindings, and what is to be answered.
+
+Owns RFC 3261 10.3 steps 6 to 8 with Kamailio's limits and texts; it sends nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kamailiod.modules.registration.change import (
+    AT_ONCE,
+    FAILED,
+    QUERIED,
+    TOO_MANY,
+    Change,
+    Wanted,
+)
+from kamailiod.modules.registration.contact import (
+    ALL_METHODS,
+    BAD_EXPIRES,
+    BAD_Q,
+    NO_EXPIRES,
+    ContactParameters,
+    contact_header,
+    methods_mask,
+    parse_expires,
+    parse_parameters,
+)
+from kamailiod.modules.registration.locations import Locations
+from kamailiod.modules.registration.path import Path, PathPolicy, Refusal
+from kamailiod.script.context import Context
+from kamailiod.sip.message import SipMessage
+from kamailiod.sip.name_addr import NameAddr
+from shm import Binding, LocationStore
+
+REPLACE_ALL = 4
+EXACT_EXPIRES = 8
+"""Flags of save()."""
+
+_TOO_BRIEF = -1
+
+BAD_REQUEST = (400, b"Bad Request")
+
+
+@dataclass(frozen=True, slots=True)
+class SavingRules:
+    """The registrar's modparams that say what may be saved and how; times in seconds."""
+
+    default_expires: int
+    default_expires_range: int
+    expires_range: int
+    min_expires: int
+    min_expires_mode: int
+    max_expires: int
+    default_q: int
+    max_contacts: int
+    retry_after: int
+    contact_max_size: int
+    cseq_delay: int
+    received_name: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a REGISTER: the script's return value and the answer to send."""
+
+    result: int
+    code: int
+    reason: bytes
+    headers: list[bytes]
+
+
+class Saving:
+    """Turns REGISTERs into bindings; one object serves a process.
+
+    `received_of` gives what the script says a request was received from, b"" for nothing.
+    """
+
+    __slots__ = ("_locations", "_path", "_received_of", "_rules")
+
+    def __init__(
+        self,
+        rules: SavingRules,
+        locations: Locations,
+        path: PathPolicy,
+        received_of: Callable[[Context], bytes],
+    ) -> None:
+        self._rules = rules
+        self._locations = locations
+        self._path = path
+        self._received_of = received_of
+
+    def save(
+        self, context: Context, table: LocationStore, aor: bytes, flags: int, q: int | None
+    ) -> Outcome:
+        """Do what a REGISTER asks for with the bindings of an address-of-record.
+
+        `q` (thousandths) overrides that of all its contacts unless None.
+        """
+        message = context.request
+        contacts = message.contacts
+        if contacts is None:
+            return refused(*BAD_REQUEST, b"Contact parse error")
+        now = time.time()
+        if not contacts:
+            return self._accepted(QUERIED, table.bindings(aor, now), now)
+        longest = self._rules.contact_max_size
+        for contact in contacts:
+            uri = contact.uri_text
+            if uri == b"*":
+                return self._remove_all(message, contacts, table, aor, now)
+            if len(uri) > longest:
+                return refused(*BAD_REQUEST, b"Contact/received too long")
+            if contact.uri is None:
+                return refused(*BAD_REQUEST, b"Contact parse error")
+        path = self._path.read(message)
+        if isinstance(path, Refusal):
+            refusal = refused(path.code, path.reason, path.text, path.headers)
+            return self._with_contacts(refusal, table.bindings(aor, now), now)
+        wanted = self._wanted(context, message, contacts, path, flags, q, now)
+        if isinstance(wanted, Outcome):
+            return self._with_contacts(wanted, table.bindings(aor, now), now)
+        change = self._change(context, wanted, now, bool(flags & REPLACE_ALL))
+        if not table.update(aor, change.apply):
+            return refused(500, b"Server Internal Error", b"No memory for the contact")
+        if change.refusal is not None:
+            return self._refusal(change, now)
+        return self._accepted(change.result, change.bindings, now, path.answer)
+
+    def _wanted(
+        self,
+        context: Context,
+        message: SipMessage,
+        contacts: Sequence[NameAddr],
+        path: Path,
+        flags: int,
+        q: int | None,
+        now: float,
+    ) -> list[Wanted] | Outcome:
+        received = path.received or self._received_of(context)
+        agent = message.header(b"user-agent") or b""
+        socket = context.source.local.text
+        call_id = message.call_id
+        cseq = message.cseq[0]
+        wanted: list[Wanted] = []
+        for contact in contacts:
+            parameters = parse_parameters(contact.parameters)
+            given_q = parameters.q if q is None else q
+            if given_q == BAD_Q:
+                return refused(*BAD_REQUEST, b"Invalid q param in contact")
+            seconds = self._seconds(message, parameters.expires, flags)
+            if seconds == _TOO_BRIEF:
+                least = b"Min-Expires: %d" % self._rules.min_expires
+                return refused(423, b"Interval Too Brief", b"Interval too brief", (least,))
+            wanted.append((
+                contact.uri_text, received or parameters.received, path.vector,
+                int(now) + seconds if seconds else AT_ONCE,
+                given_q if given_q >= 0 else self._rules.default_q,
+                call_id, cseq, 0, context.branch_flags, agent, socket,
+                _methods(message, parameters), parameters.instance, parameters.reg_id,
+            ))  # fmt: skip
+        return wanted
+
+    def _seconds(self, message: SipMessage, seconds: int, flags: int) -> int:
+        """Return how long a contact is to live, 0 to remove it, or _TOO_BRIEF."""
+        rules = self._rules
+        if seconds == NO_EXPIRES:
+            header = message.header(b"expires")
+            seconds = BAD_EXPIRES if header is None else parse_expires(header)
+        exact = flags & EXACT_EXPIRES
+        if seconds < 0:
+            seconds = rules.default_expires
+            if rules.default_expires_range and not exact:
+                share = seconds * min(rules.default_expires_range, 100) // 100
+                seconds += random.randint(-share, share)
+        elif not seconds:
+            return 0
+        elif rules.expires_range and not exact:
+            seconds -= random.randint(0, seconds * min(rules.expires_range, 100) // 100)
+        if seconds < rules.min_expires:
+            if rules.min_expires_mode:
+                return _TOO_BRIEF
+            seconds = rules.min_expires
+        if rules.max_expires and seconds > rules.max_expires:
+            return rules.max_expires
+        return max(seconds, 1)
+
+    def _remove_all(
+        self,
+        message: SipMessage,
+        contacts: Sequence[NameAddr],
+        table: LocationStore,
+        aor: bytes,
+        now: float,
+    ) -> Outcome:
+        if len(contacts) > 1:
+            return refused(*BAD_REQUEST, b"* used in contact and more than 1 contact")
+        if parse_expires(message.header(b"expires") or b"") != 0:
+            return refused(*BAD_REQUEST, b"* used in contact and expires is not zero")
+        all_of_them: Wanted = (
+            b"*", b"", b"", AT_ONCE, 0, message.call_id, message.cseq[0], 0, 0, b"", b"", 0, b"", 0,
+        )  # fmt: skip
+        change = self._change(None, [all_of_them], now, False)
+        table.update(aor, change.remove_all)
+        if change.refusal is not None:
+            return self._refusal(change, now)
+        return self._accepted(change.result, [], now)
+
+    def _change(
+        self, context: Context | None, wanted: list[Wanted], now: float, replace: bool
+    ) -> Change:
+        rules = self._rules
+        connection = context.source.connection_id if context is not None else 0
+        return Change(
+            self._locations, wanted, now, replace, rules.max_contacts, rules.cseq_delay, connection
+        )
+
+    def _accepted(
+        self, result: int, bindings: list[Binding], now: float, headers: Sequence[bytes] = ()
+    ) -> Outcome:
+        return self._with_contacts(Outcome(result, 200, b"OK", list(headers)), bindings, now)
+
+    def _refusal(self, change: Change, now: float) -> Outcome:
+        text = change.refusal or b""
+        if change.result == TOO_MANY:
+            outcome = refused(503, b"Service Unavailable", text)
+            outcome.result = TOO_MANY
+            if self._rules.retry_after:
+                outcome.headers.append(b"Retry-After: %d" % self._rules.retry_after)
+        else:
+            outcome = refused(*BAD_REQUEST, text)
+        return self._with_contacts(outcome, change.bindings, now)
+
+    def _with_contacts(self, outcome: Outcome, bindings: list[Binding], now: float) -> Outcome:
+        if bindings:
+            line = contact_header(bindings, now, self._rules.received_name)
+            outcome.headers.insert(0, line)
+        return outcome
+
+
+def refused(code: int, reason: bytes, text: bytes, headers: Sequence[bytes] = ()) -> Outcome:
+    """Return the outcome of a REGISTER that is not obeyed; `text` says why in P-Registrar-Error."""
+    return Outcome(FAILED, code, reason, [*headers, b"P-Registrar-Error: " + text])
+
+
+def _methods(message: SipMessage, parameters: ContactParameters) -> int:
+    if parameters.methods:
+        return parameters.methods
+    allow = message.header(b"allow")
+    return methods_mask(allow) if allow else ALL_METHODS
