@@ -1,5 +1,4 @@
-"""A heap of variable-size blocks within a segment, which a process killed at any instant cannot
-corrupt.
+"""A heap of variable-size blocks that a process killed at any instant cannot corrupt.
 
 The truth is the walk over the blocks: each begins with one word, its size and whether it is used,
 and every change of a border or of that bit is one store of one word. The bins of free blocks are a
@@ -103,9 +102,7 @@ class Allocator:
         return self._locks.recovered
 
     def allocate(self, size: int) -> int:
-        """Give the offset of a new block for `size` bytes, aligned to 8, or 0 when there is no
-        room.
-        """
+        """Give the offset, aligned to 8, of a new block for `size` bytes, or 0 without room."""
         need = (size + BLOCK_HEADER + BLOCK_UNIT - 1) & -BLOCK_UNIT
         if need > SMALL_BLOCK:
             need = _rounded(need)
@@ -193,9 +190,7 @@ class Allocator:
         return leaked
 
     def faults(self, reachable: Collection[int]) -> list[str]:
-        """Name every broken invariant: a block neither free nor in `reachable`, or both; a wrong
-        bin.
-        """
+        """Name every broken invariant, as a block neither free nor in `reachable`, or both."""
         self._locks.acquire(0)
         try:
             return self._faults(reachable)

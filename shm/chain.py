@@ -1,5 +1,4 @@
-"""The buckets of a hash map and the records chained to them; it takes no lock and allocates
-nothing.
+"""The buckets of a hash map and their chains of records; it takes no lock, allocates nothing.
 
 A record never changes once it is linked: what changes is the one word that points to it. Every
 number of a record that a reader finds may be garbage if its memory was reused meanwhile, which the
@@ -55,8 +54,7 @@ class Chains:
         return crc32(key[: self.hash_length] if self.hash_length else key)
 
     def find(self, key: bytes, code: int) -> tuple[int, int, int, int]:
-        """Give the index of the word that links to the key's record, that word, expiry and value
-        length.
+        """Give the index of the word linking to the key's record, the word, expiry, value length.
 
         For a key that is not there: the head of its bucket, what it links to, and 0, -1. The caller
         holds the stripe's lock.

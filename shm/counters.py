@@ -53,9 +53,7 @@ class Counters:
         return self._rows
 
     def row(self, index: int) -> memoryview:
-        """Give a row as writable unsigned 64-bit numbers, for `row[column] += 1` by its one
-        writer.
-        """
+        """Give a row as unsigned 64-bit numbers, for `row[column] += 1` by its one writer."""
         if not 0 <= index < self._rows:
             raise IndexError(f"row {index} of {self._rows}")
         begin = COUNTERS_ROWS // WORD + index * self._step

@@ -1,6 +1,4 @@
-"""The exceptions of shared memory: one tree, each a fault of this machine or of our own code, never
-of a peer.
-"""
+"""The exceptions of shared memory: a fault of this machine or of our code, never a peer's."""
 
 
 class ShmError(Exception):
@@ -16,9 +14,7 @@ class SegmentFullError(SegmentError):
 
 
 class LockError(ShmError):
-    """A lock could not be taken or released: a broken lock word, or a release by one who does not
-    hold it.
-    """
+    """A lock is broken, or was released by one who does not hold it."""
 
 
 class CorruptError(ShmError):

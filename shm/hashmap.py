@@ -1,5 +1,4 @@
-"""The hash map that all processes share: bytes to bytes with an expiry; it knows no meaning of
-either.
+"""The hash map that all processes share: bytes to bytes with an expiry, whatever they mean.
 
 Writers hold the lock of one stripe of buckets; readers hold none. A new record is written beside
 the old one and published by one aligned store; then the stripe's version is raised, and only then
@@ -54,8 +53,7 @@ _unpack: Final = RECORD.unpack_from
 
 
 class HashMap:
-    """A hash map that fills its segment; forked processes use the one object, others attach their
-    own.
+    """A hash map that fills its segment; forked processes use one object, others attach theirs.
 
     `buckets` (rounded up to a power of two) should be no less than the expected records, as chains
     are not rebuilt. With `hash_length` only the first so many bytes of a key choose its bucket, for
@@ -84,6 +82,8 @@ class HashMap:
         origin = segment.origin
         if origin is Origin.ATTACHED:
             buckets, stripes, hash_length = shape
+            if not buckets:
+                raise ShmError(f"{segment.name}: holds no map")
         elif shape != (buckets, stripes, hash_length):
             origin = Origin.CREATED
         self._memory = segment.memory
@@ -199,8 +199,7 @@ class HashMap:
             self._locks.release(stripe)
 
     def update(self, key: bytes, function: Callable[[bytes | None, int], Change]) -> bool:
-        """Replace a key's value by what `function(value, expiry)` gives, while no other process
-        writes it.
+        """Replace a value by what `function(value, expiry)` gives; nobody writes it meanwhile.
 
         The function gets (None, 0) for a key that is not there, and returns a new value and expiry,
         (None, 0) to remove the key, or KEEP. It must be short and touch no other key. False, and
@@ -232,8 +231,9 @@ class HashMap:
 
     @contextlib.contextmanager
     def locked(self, key: bytes) -> Iterator[None]:
-        """Keep other processes from writing `key` meanwhile; inside, only that key may be
-        written.
+        """Keep other processes from writing `key`; inside, only that key may be written.
+
+        Nothing inside may wait for anything but the processor, nor fork.
         """
         stripe = self._chains.code(key) & self._stripe_mask
         self._locks.acquire(stripe)
@@ -296,9 +296,7 @@ class HashMap:
             self._locks.release_all()
 
     def verify(self) -> None:
-        """Raise CorruptError that names all broken invariants; a leaked block is one, before a
-        sweep.
-        """
+        """Raise CorruptError that names all broken invariants; a leaked block is one of them."""
         self._locks.acquire_all()
         try:
             faults = map_faults(self._chains, self._stripes, self._heap)

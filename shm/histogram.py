@@ -12,9 +12,7 @@ _NANOSECONDS: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A histogram summed over all rows: `buckets` counts up to each bound and, last, all
-    observations.
-    """
+    """A histogram summed over all rows; `buckets` counts up to each bound and, last, all."""
 
     count: int
     sum: float
@@ -23,9 +21,7 @@ class Snapshot:
 
 
 class Histogram:
-    """Counts durations by ascending `bounds` in seconds; its `columns` must be among the counters'
-    names.
-    """
+    """Counts durations by ascending `bounds` in seconds, in `columns` that the counters have."""
 
     __slots__ = ("_bounds", "_counters", "_first", "_names", "_sum")
 
@@ -42,15 +38,11 @@ class Histogram:
 
     @staticmethod
     def columns(name: str, bounds: Sequence[float]) -> list[str]:
-        """Give the names of a histogram's columns: one a bound, one above them, the sum in
-        nanoseconds.
-        """
+        """Name the columns: one a bound, one above them, and the sum in nanoseconds."""
         return [f"{name}:{bound}" for bound in [*bounds, "inf"]] + [f"{name}:sum"]
 
     def observe(self, row: memoryview, seconds: float) -> None:
-        """Count one duration in the row of this process; a negative one (a clock set back) counts
-        as 0.
-        """
+        """Count a duration in the row of this process; a negative one (clock set back) as 0."""
         if seconds < 0:
             seconds = 0.0
         row[self._first + bisect_left(self._bounds, seconds)] += 1

@@ -1,5 +1,4 @@
-"""Robust process-shared mutexes in a segment: a killed owner's lock goes to the next who asks,
-after a repair.
+"""Robust mutexes of processes: a killed owner's lock goes to the next, after a repair.
 
 It knows the words of its own table and POSIX threads (POSIX.1-2008, pthread_mutexattr_setrobust),
 not what the locks protect.
@@ -82,9 +81,7 @@ class LockTable:
         return len(self._slots)
 
     def acquire(self, index: int) -> None:
-        """Take a lock, waiting for it if another holds it; one of a dead owner is repaired
-        first.
-        """
+        """Take a lock, waiting while another holds it; after a dead owner, repair first."""
         code = self._trylock(self._slots[index])
         if code:
             self._settle(index, code)
@@ -96,9 +93,7 @@ class LockTable:
             _checked(code)
 
     def acquire_all(self) -> None:
-        """Take every lock in ascending order; whoever holds one of them must not be waiting for
-        another.
-        """
+        """Take every lock in ascending order; who holds one must not wait for another."""
         for index in range(len(self._slots)):
             self.acquire(index)
 

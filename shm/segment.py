@@ -1,6 +1,4 @@
-"""A named, mapped segment of shared memory; it knows its own header and nothing of what lies behind
-it.
-"""
+"""A named, mapped segment of shared memory; it knows its header, not what lies behind it."""
 
 import enum
 import errno
@@ -20,9 +18,7 @@ _RESERVE_LIMIT: Final = 16 << 20
 
 
 class Origin(enum.Enum):
-    """How this process came by a segment: what lies in it is new, was kept, or is in use by
-    others.
-    """
+    """How a process came by a segment: what lies in it is new, was kept, or is others'."""
 
     CREATED = "created"
     KEPT = "kept"
@@ -57,8 +53,7 @@ class Segment:
         layout: int = LAYOUT_VERSION,
         keep: bool = False,
     ) -> Self:
-        """Make the segment anew, or with `keep` take over an existing one of the same layout and
-        size.
+        """Make the segment anew, or with `keep` take over one of the same layout and size.
 
         The size in bytes is rounded up to whole pages. Raises SegmentFullError when /dev/shm has no
         room and SegmentError when the name is invalid or the system refuses.
@@ -87,9 +82,7 @@ class Segment:
 
     @classmethod
     def attach(cls, instance: str, store: str, *, layout: int = LAYOUT_VERSION) -> Self:
-        """Map a segment that another process made; raises SegmentError when there is none of this
-        layout.
-        """
+        """Map a segment that another process made; SegmentError when none has this layout."""
         name = segment_name(instance, store)
         segment = cls._open(name, layout, None)
         if segment is None:
@@ -131,9 +124,7 @@ class Segment:
         return True
 
     def close(self) -> None:
-        """Give up this process's mapping; it goes with the last view of it that somebody still
-        holds.
-        """
+        """Give up this process's mapping; it goes with the last view of it still in use."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -149,9 +140,7 @@ class Segment:
 
 
 def segment_name(instance: str, store: str) -> str:
-    """Give the name of an instance's store under /dev/shm; raises SegmentError for what cannot be a
-    name.
-    """
+    """Name an instance's store under /dev/shm; raises SegmentError for what cannot be a name."""
     for part in (instance, store):
         if not _PART.fullmatch(part):
             raise SegmentError(

@@ -73,9 +73,7 @@ class Stripes:
         return self.chains.occupied(stripe, self.count)
 
     def recount(self, stripe: int) -> None:
-        """Set everything from what the chains hold, with the stripe's lock held; readers start
-        again.
-        """
+        """Set all from what the chains hold, with the lock held; readers start again."""
         records, earliest = 0, 0
         for bucket in self.buckets(stripe):
             for _, _, expires in self.chains.headers(bucket):

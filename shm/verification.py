@@ -1,6 +1,4 @@
-"""Every invariant of a hash map, checked from the outside while its locks are held; it changes
-nothing.
-"""
+"""Every invariant of a hash map, checked while its locks are held; it changes nothing."""
 
 from shm.allocator import Allocator
 from shm.chain import Chains, Record

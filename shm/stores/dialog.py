@@ -168,9 +168,7 @@ class DialogStore:
         return [_decode(value) for _, value in self._map.expired(now, limit)]
 
     def counts(self) -> Counter[int]:
-        """Count the dialogs by state, by looking through all, so that it is right after any
-        crash.
-        """
+        """Count the dialogs by state, looking through all: right after any crash."""
         return Counter(value[1] for _, value in self._map.items())
 
     def _record(self, h_entry: int, h_id: int) -> Record | None:

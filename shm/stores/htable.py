@@ -1,6 +1,4 @@
-"""The hash table store: names with a number or octets each, and an expiry; it knows no more of
-them.
-"""
+"""The hash table store: names with a number or octets each and an expiry, whatever for."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -35,9 +33,7 @@ class HashTableStore:
         return _decode(found[0]) if found is not None and _alive(found[1], now) else None
 
     def set(self, name: bytes, value: Value, expires: int = 0) -> bool:
-        """Set a value and when it expires, 0 for never; False, and nothing changed, without
-        room.
-        """
+        """Set a value and its expiry, 0 for never; False, and nothing changed, without room."""
         return self._map.put(self._prefix + name, _encode(value), expires)
 
     def set_expires(self, name: bytes, expires: int, now: float) -> bool:

@@ -69,9 +69,7 @@ class LocationStore:
         self._prefix = table + b"\0"
 
     def bindings(self, aor: bytes, now: float) -> list[Binding]:
-        """Give the bindings of an address-of-record that have not expired by `now`, in unix
-        seconds.
-        """
+        """Give the bindings of an address-of-record that are not expired at `now` (unix time)."""
         value = self._map.get(self._prefix + aor)
         if value is None:
             return []
@@ -82,8 +80,7 @@ class LocationStore:
         ]
 
     def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
-        """Replace the bindings by what `function` makes of them, while no other process changes
-        them.
+        """Replace the bindings by what `function` makes of them; nobody writes them meanwhile.
 
         The function gets all that are stored, expired ones included. An empty result removes the
         record. False, and nothing changed, when there is no room; what the function raises passes

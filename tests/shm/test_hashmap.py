@@ -270,3 +270,9 @@ def test_update_sees_what_its_function_wrote_to_the_same_key(make_map):
         assert records.get(b"n") == b"outer"
         records.verify()
     assert len(records) == 2
+
+
+def test_attach_to_a_segment_without_a_map(make_segment, instance):
+    make_segment(1 << 16, "m")
+    with pytest.raises(ShmError, match="holds no map"):
+        HashMap(Segment.attach(instance, "m"))
