@@ -1,0 +1,1 @@
+"""Counting, and showing what was counted: shared statistics, and Prometheus metrics over them."""
