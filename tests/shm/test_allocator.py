@@ -123,7 +123,7 @@ def test_too_small_a_heap_is_refused(segment):
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 6000)), max_size=120))
 def test_any_order_of_calls_keeps_every_invariant(calls):
-    segment = Segment.create("test-allocator", "x", 32 << 10)
+    segment = Segment.create(f"test-allocator-{os.getpid()}", "x", 32 << 10)
     try:
         heap, held = Allocator(segment, 64, segment.size), {}
         for allocate, number in calls:

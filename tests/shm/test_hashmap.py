@@ -193,7 +193,7 @@ def test_reader_falls_back_to_the_lock_when_the_version_never_rests(make_map, mo
 @settings(deadline=None, max_examples=60)
 @given(st.lists(CALLS, max_size=60))
 def test_behaves_as_a_dict(calls):
-    segment = Segment.create("test-hashmap", "x", HashMap.segment_size(4, 1 << 16))
+    segment = Segment.create(f"test-hashmap-{os.getpid()}", "x", HashMap.segment_size(4, 1 << 16))
     try:
         records, model = HashMap(segment, 4), {}
         for name, key, value, time in calls:

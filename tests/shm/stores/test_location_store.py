@@ -1,5 +1,5 @@
 import os
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -47,6 +47,16 @@ def test_every_field_comes_back(store):
     assert store.bindings(b"alice", 999) == [ALICE]
     assert list(store.items()) == [(b"alice", [ALICE])]
     assert list(store.aors()) == [b"alice"]
+
+
+def test_bindings_are_frozen(store):
+    store.update(b"alice", add(ALICE))
+    [found] = store.bindings(b"alice", 0)
+    assert type(found) is Binding
+    assert hash(found) == hash(ALICE)
+    assert replace(found, cseq=8).cseq == 8
+    with pytest.raises(FrozenInstanceError):
+        found.cseq = 9
 
 
 def test_expired_bindings_are_not_found_and_permanent_ones_are(store):
