@@ -1,0 +1,1 @@
+"""The pseudo-variables that need no module, by theme; each file registers its own."""
