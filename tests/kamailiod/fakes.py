@@ -85,6 +85,9 @@ class FakeScript:
     def defines(self, name: bytes) -> bool:
         return False
 
+    def run_function(self, name: bytes, context: Context) -> bool:
+        return self.defines(name) and self.run_route(context, name)
+
 
 class FakeServices:
     """Services over real shared memory; `close` unlinks its segments."""
@@ -92,7 +95,9 @@ class FakeServices:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.log = Log(DEBUG, write=lambda level, text: self.lines.append(text))
-        self.settings = SimpleNamespace(signature_lines=lambda name: ())
+        self.settings = SimpleNamespace(signature_lines=lambda name: (), max_branches=12)
+        self.reply_signature: tuple[bytes, ...] = ()
+        self.request_signature: tuple[bytes, ...] = ()
         self.network = FakeNetwork()
         self.statistics = FakeStatistics()
         self.script = FakeScript()
