@@ -282,8 +282,8 @@ class Tracker:
             script.run_event("dialog", "failed", run)
         else:
             script.run_event("dialog", "end", run)
-            if not self.params.event_callback and script.defines(b"dialog_end"):
-                script.run_route(run, b"dialog_end")
+            if not self.params.event_callback:
+                script.run_function(b"dialog_end", run)
         self._call_hooks(run, dialog, Event.FAILED if failed else event)
         return True
 
