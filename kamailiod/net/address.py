@@ -15,7 +15,7 @@ class ListenAddress:
     """One address that the server listens on; shared by every worker.
 
     `transport` is lower case ("udp"), `host` a literal without brackets; `advertised_host` and
-    `advertised_port` are what Via and Record-Route carry.
+    `advertised_port` are what Via and Record-Route carry: `via_start` and `record` are made of them.
     """
 
     __slots__ = (
@@ -25,6 +25,8 @@ class ListenAddress:
         "index",
         "name",
         "port",
+        "record",
+        "sent_by",
         "text",
         "transport",
         "via_start",
@@ -48,11 +50,10 @@ class ListenAddress:
         self.advertised_host = advertised_host or host
         self.advertised_port = advertised_port or port
         self.text = b"%s:%s:%d" % (transport, bracketed(host), port)
-        self.via_start = b"Via: SIP/2.0/%s %s:%d;branch=" % (
-            transport.upper(),
-            bracketed(self.advertised_host),
-            self.advertised_port,
-        )
+        self.sent_by = b"%s:%d" % (bracketed(self.advertised_host), self.advertised_port)
+        self.via_start = b"Via: SIP/2.0/%s %s;branch=" % (transport.upper(), self.sent_by)
+
+        self.record = self.sent_by + (b"" if transport == b"udp" else b";transport=" + transport)
 
     @property
     def uri(self) -> bytes:

@@ -133,7 +133,8 @@ class Context:
     `uri` is the current request URI and `destination` the outbound proxy ($du, empty when unset);
     `branches` are the other destinations.  `transaction` is set once there is one.  In reply
     routes `message` is the reply.  A context without a real message (mod_init, events) carries a
-    faked one, so that every function may be called everywhere.
+    faked one, so that every function may be called everywhere.  `replied` and `relayed` say what
+    the script has done with the request.
     """
 
     __slots__ = (
@@ -148,6 +149,7 @@ class Context:
         "location_ua",
         "message",
         "path",
+        "relayed",
         "replied",
         "return_code",
         "route",
@@ -182,6 +184,7 @@ class Context:
         self.branch: int = 0
         self.dropped = False
         self.force_rport = False
+        self.relayed = False
         self.replied = False
         self.return_code = 1
 

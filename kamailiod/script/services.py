@@ -6,14 +6,14 @@ used before child_init.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from kamailiod.cfg import Settings
-    from kamailiod.net.address import ListenAddress, Source, Target
+    from kamailiod.net.network import Network
     from kamailiod.script.context import Context
     from kamailiod.script.log import Log
     from kamailiod.script.module import Module
@@ -22,38 +22,6 @@ if TYPE_CHECKING:
     from workers import TimerWheel
 
 M = TypeVar("M", bound="Module")
-
-
-class Network(Protocol):
-    """Sending, and what counts as this server (after the fork for sending)."""
-
-    sockets: Sequence[ListenAddress]
-
-    def send(self, target: Target, data: bytes) -> bool:
-        """Send at once, opening a connection when needed; False when that failed."""
-
-    def reply_target(self, source: Source, message: object) -> Target:
-        """Return where a reply to a request from this source goes (RFC 3261 18.2.2, RFC 3581)."""
-
-    def socket_for(
-        self, transport: bytes, host: bytes, received_on: ListenAddress
-    ) -> ListenAddress | None:
-        """Return the local socket to send from; None when no socket of that transport exists."""
-
-    def is_myself(self, host: bytes, port: int = 0, transport: bytes = b"") -> bool:
-        """Whether a host (and port unless 0) is one of this server's addresses or aliases."""
-
-    def resolve(
-        self, uri: bytes
-    ) -> (
-        Sequence[tuple[bytes, bytes, int]]
-        | Awaitable[Sequence[tuple[bytes, bytes, int]] | None]
-        | None
-    ):
-        """Return (transport, literal host, port) choices for a URI, best first (RFC 3263).
-
-        At once for literals and what is cached, else an awaitable; None when it cannot be resolved.
-        """
 
 
 class Statistics(Protocol):
@@ -83,6 +51,24 @@ class Script(Protocol):
     def defines(self, name: bytes) -> bool:
         """Whether the Lua script has a global function of this name."""
 
+    def run_function(self, name: bytes, context: Context) -> bool:
+        """Run a Lua global function over a context when it is defined; whether it is."""
+
+    def run_named(self, context: Context, name: bytes) -> int:
+        """Run native route[name] within the running script; -1 when there is none."""
+
+    def call(self, context: Context, name: bytes, *arguments: bytes) -> int:
+        """Run a Lua global function to its end; 1, or -1 when it failed or there is none."""
+
+    def run_text(self, context: Context, text: bytes) -> int:
+        """Run Lua text in the script's state; 1, or -1 when it failed."""
+
+    def run_file(self, context: Context, path: str) -> int:
+        """Run a Lua file in the script's state; 1, or -1 when it failed."""
+
+    def reload(self) -> None:
+        """Run the script files again; raises LuaError and changes nothing when one is bad."""
+
 
 class Services(Protocol):
     """Everything a module may depend on."""
@@ -90,16 +76,24 @@ class Services(Protocol):
     settings: Settings
     log: Log
     network: Network
-    statistics: Statistics
     variables: PseudoVariables
     defines: Mapping[str, str]
     rank: int
     worker_count: int
     instance: str
+    reply_signature: tuple[bytes, ...]
+    request_signature: tuple[bytes, ...]
 
     timers: TimerWheel
     loop: AbstractEventLoop
-    script: Script
+
+    @property
+    def statistics(self) -> Statistics:
+        """The shared counters."""
+
+    @property
+    def script(self) -> Script:
+        """The script engine (after mod_init)."""
 
     def module(self, kind: type[M]) -> M:
         """Return another loaded module; it is loaded when it was not (a NOTICE names it)."""

@@ -133,9 +133,9 @@ def build_relayed_reply(reply: SipMessage, edits: Edits | None, stream: bool = F
     return build_forward(reply, edits, lines[0], (), stream)
 
 
-def build_cancel(sent: SipMessage, method: bytes = b"CANCEL") -> bytes:
-    """Build the CANCEL for a request as it was sent (RFC 3261 9.1)."""
-    return _hop_request(sent, method, sent.lines[sent.index[b"to"][0]], ())
+def build_cancel(sent: SipMessage, lines: Sequence[bytes] = ()) -> bytes:
+    """Build the CANCEL for a request as it was sent (RFC 3261 9.1); `lines` such as Reason."""
+    return _hop_request(sent, b"CANCEL", sent.lines[sent.index[b"to"][0]], lines)
 
 
 def build_ack(sent: SipMessage, reply: SipMessage) -> bytes:

@@ -27,6 +27,13 @@ class Edits:
         self.end: list[bytes] = []
         self.body: bytes | None = None
 
+    def __bool__(self) -> bool:
+        """Whether there is any change."""
+        return bool(
+            self.replaced or self.end or self.top or self.before or self.after
+            or self.body is not None
+        )
+
     def copy(self) -> Edits:
         """Return an independent copy, for one branch of a fork."""
         other = Edits()

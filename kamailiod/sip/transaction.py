@@ -187,12 +187,13 @@ _ACTIONS: tuple[Callable[[Machine, SipMessage | None], None], ...] = (
 class ClientTransaction(Machine):
     """One branch of a transaction: a request sent to one target, and its replies.
 
-    `code` is the last reply's (0: none yet; 408 and 503 also when made here), `reply` that reply.
+    `code` is the last reply's (0: none yet; 408 and 503 also when made here), `reply` that reply
+    and `edits` what the reply routes change in it.
     """
 
     __slots__ = (
-        "branch_id", "cancel", "canceled", "code", "data", "flags", "index", "is_invite",
-        "on_failure", "relayed", "reply", "ruid", "server", "uri",
+        "branch_id", "cancel", "canceled", "code", "data", "edits", "flags", "index", "is_invite",
+        "reply", "ruid", "server", "uri",
     )  # fmt: skip
 
     def __init__(
@@ -216,9 +217,8 @@ class ClientTransaction(Machine):
         self.code = 0
         self.reply: SipMessage | None = None
         self.canceled = False
-        self.relayed = False
         self.cancel: ClientTransaction | None = None
-        self.on_failure = b""
+        self.edits: Any = None
 
     def start(self) -> bool:
         """Send the request and start the timers; False when sending failed at once."""

@@ -1,0 +1,85 @@
+"""Which modules there are, which a config and its scripts use, and making them.
+
+Owns module discovery and modparam values; what a module does is its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kamailiod import modules as module_files
+from kamailiod.cfg import Config, ModuleParameter
+from kamailiod.script.functions import script_functions
+from kamailiod.script.module import Module, param_kinds
+
+ALWAYS = ("core", "hdr", "pv", "sl", "tm", "kemix", "app_lua")
+"""Modules that are there whatever the config loads; KSR.pv and KSR.hdr are Kamailio's core."""
+
+
+def module_classes() -> dict[str, type[Module]]:
+    """Return every module of this server by its Kamailio name."""
+    found: dict[str, type[Module]] = {}
+    for entry in pkgutil.iter_modules(module_files.__path__):
+        if entry.ispkg:
+            continue
+        file = importlib.import_module(f"{module_files.__name__}.{entry.name}")
+        for value in vars(file).values():
+            if isinstance(value, type) and issubclass(value, Module) and "name" in vars(value):
+                found[value.name] = value
+    return found
+
+
+def script_modules(kinds: Mapping[str, type[Module]], names: Iterable[str]) -> set[str]:
+    """Return the modules whose functions a script names (dotted, below KSR)."""
+    owners = {
+        function: name
+        for name, kind in kinds.items()
+        for _, declaration, _ in script_functions(kind)
+        for function in declaration.names
+    }
+    return {owners[name] for name in names if name in owners}
+
+
+_USE = re.compile(rb"\bKSR\.([a-z_]+)\.([a-z_0-9]+)")
+
+
+def functions_in(path: str) -> set[str]:
+    """Return the dotted KSR names that a script file holds; none when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except OSError:
+        return set()
+    return {f"{a.decode()}.{b.decode()}" for a, b in _USE.findall(text)}
+
+
+def module_params(kind: type[Module], given: Iterable[ModuleParameter]) -> Any:
+    """Return a module's Params with the values that modparams give, later ones winning."""
+    kinds = param_kinds(kind.Params)
+    values: dict[str, Any] = {}
+    for parameter in given:
+        if parameter.name not in kinds:
+            continue
+        if not re.fullmatch(f"(?:{parameter.module})", kind.name, re.IGNORECASE):
+            continue
+        which = kinds[parameter.name]
+        if which == "list":
+            values.setdefault(parameter.name, []).append(str(parameter.value))
+        else:
+            values[parameter.name] = int(parameter.value) if which == "int" else str(parameter.value)
+    return kind.Params(**values)
+
+
+def ineffective_params(kind: type[Module], config: Config) -> list[ModuleParameter]:
+    """Return the modparams that a config sets and that have no effect here."""
+    without: tuple[str, ...] = getattr(kind, "without_effect", ())
+    return [
+        parameter
+        for parameter in config.module_parameters
+        if parameter.name in without
+        and re.fullmatch(f"(?:{parameter.module})", kind.name, re.IGNORECASE)
+    ]

@@ -1,0 +1,77 @@
+"""The modparams of tm under Kamailio's names; values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kamailiod.script.module import Params
+
+
+@dataclass(frozen=True, slots=True)
+class TmParams(Params):
+    """modparams of tm; times in milliseconds as in Kamailio."""
+
+    reply_matching: int = 1
+    ruri_matching: int = 1
+    via1_matching: int = 1
+    callid_matching: int = 0
+    callid_cseq_matching: int = 0
+    fr_timer: int = 30000
+    fr_inv_timer: int = 120000
+    wt_timer: int = 5000
+    retr_timer1: int = 500
+    retr_timer2: int = 4000
+    max_inv_lifetime: int = 180000
+    max_noninv_lifetime: int = 32000
+    noisy_ctimer: int = 1
+    auto_inv_100: int = 1
+    auto_inv_100_reason: str = "trying -- your call is important to us"
+    unix_tx_timeout: int = 500
+    restart_fr_on_each_reply: int = 1
+    fr_timer_avp: str = ""
+    fr_inv_timer_avp: str = ""
+    tw_append: str = ""
+    pass_provisional_replies: int = 0
+    aggregate_challenges: int = 1
+    unmatched_cancel: int = 0
+    default_code: int = 500
+    default_reason: str = "Server Internal Error"
+    reparse_invite: int = 1
+    ac_extra_hdrs: str = ""
+    blst_503: int = 0
+    blst_503_def_timeout: int = 0
+    blst_503_min_timeout: int = 0
+    blst_503_max_timeout: int = 3600
+    blst_methods_add: int = 1
+    blst_methods_lookup: int = 4294967287
+    cancel_b_method: int = 1
+    reparse_on_dns_failover: int = 1
+    on_sl_reply: str = ""
+    contacts_avp: str = ""
+    contact_flows_avp: str = ""
+    disable_6xx_block: int = 0
+    local_ack_mode: int = 0
+    local_ack_branch_mode: int = 0
+    failure_reply_mode: int = 3
+    faked_reply_prio: int = 0
+    remap_503_500: int = 1
+    failure_exec_mode: int = 0
+    dns_reuse_rcv_socket: int = 0
+    local_cancel_reason: int = 1
+    e2e_cancel_reason: int = 1
+    e2e_cancel_hop_by_hop: int = 1
+    headers_mode: int = 0
+    xavp_contact: str = ""
+    event_callback: str = ""
+    evcb_local_ack_sent: str = ""
+    relay_100: int = 0
+    rich_redirect: int = 0
+    event_callback_lres_sent: str = ""
+    exec_time_check: int = 5000
+    reply_relay_mode: int = 1
+    enable_uac_fr: int = 0
+    failover_reply_codes: str = ""
+    reply_408_code: int = 408
+    reply_408_reason: str = "Request Timeout"
+    delayed_reply: int = 1
+    evlreq_mode: int = 0

@@ -1,0 +1,465 @@
+"""The proxy core (RFC 3261 16): destinations become branches, replies go back upstream.
+
+Owns forwarding, forking, CANCEL and the choice of the final reply; it knows transactions, context
+and network, no module and no Lua.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kamailiod.net.address import Target
+from kamailiod.net.network import Network
+from kamailiod.net.resolver import Choice
+from kamailiod.script.context import Branch, Context, Happening, Route
+from kamailiod.script.transactions import Transactions, loop_value, request_key, tell
+from kamailiod.sip.build import (
+    REASONS,
+    build_cancel,
+    build_forward,
+    build_relayed_reply,
+    build_reply,
+    stamped_via,
+)
+from kamailiod.sip.edits import Edits
+from kamailiod.sip.fork import best_branch, challenges
+from kamailiod.sip.message import SipMessage
+from kamailiod.sip.record_route import RecordRoute
+from kamailiod.sip.transaction import ClientTransaction, Timing, Transaction
+
+UNRESOLVABLE, SEND_FAILED, BAD_URI, NO_BRANCH, TOO_MANY, FAILED = -478, -477, -479, -6, -12, -1
+"""Kamailio's error codes of t_relay."""
+
+_REPLY_FOR = {
+    UNRESOLVABLE: (478, b"Unresolvable destination"),
+    SEND_FAILED: (477, b"Send failed"),
+    BAD_URI: (479, b"Regretfully, we were not able to process the URI"),
+    -480: (480, b"Unsupported protocol"),
+}
+
+
+class RouteRunner(Protocol):
+    """Runs the routes that a transaction has armed."""
+
+    def run_route(
+        self, context: Context, name: bytes, done: Callable[[bool], None] | None = None
+    ) -> bool:
+        """Run a route; calls done when it has ended, returns whether it ended at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """What tm's modparams and the core parameters say about relaying."""
+
+    timing: Timing
+    signature: tuple[bytes, ...]
+    max_branches: int = 12
+    auto_trying: bool = True
+    trying_reason: bytes = b"trying -- your call is important to us"
+    remap_503: bool = True
+    aggregate_challenges: bool = True
+    cancel_reason: bool = True
+    default_code: int = 500
+    default_reason: bytes = b"Server Internal Error"
+
+
+class Relay:
+    """Forwards requests and replies of transactions; the user of all transactions of a worker.
+
+    `counters` maps tm's statistics to increments; `send_up` is called for each reply that a
+    transaction sends.
+    """
+
+    def __init__(
+        self, network: Network, settings: RelaySettings, runner: RouteRunner,
+        count: Callable[[str], Callable[..., None]], to_tag: Callable[[], bytes],
+    ) -> None:  # fmt: skip
+        self.network = network
+        self.settings = settings
+        self.runner = runner
+        self.transactions: Transactions
+        self._to_tag = to_tag
+        self._relayed = count("tm:relayed_replies")
+        self._retransmitted = count("tm:retransmissions")
+        self._generated = count("tm:sent_replies")
+        self._forwarded = count("core:fwd_requests")
+
+    def timing(self, context: Context) -> Timing:
+        """Return the timers of a context: those of t_set_fr and t_set_retr, else the settings'."""
+        timing = context.shared.notes.get("tm_timing")
+        return timing if isinstance(timing, Timing) else self.settings.timing
+
+    def transaction(self, context: Context) -> Transaction:
+        """Return the context's transaction, made when there is none."""
+        if context.transaction is not None:
+            return context.transaction
+        target = self.network.reply_target(context.source, context.message)
+        if context.force_rport and target.transport == b"udp":
+            target = Target(b"udp", context.source.host, context.source.port, target.local)
+        return self.transactions.create(context, target, self.timing(context))
+
+    def destinations(self, context: Context) -> list[Branch]:
+        """Return the destinations that a context has not been sent to yet."""
+        main = Branch(
+            context.uri, context.destination, context.path, -1, context.branch_flags,
+            context.socket, context.ruid, context.location_ua, context.instance,
+        )  # fmt: skip
+        if context.shared.notes.get("tm_sent") == (context.uri, context.destination):
+            return list(context.branches)
+        return [main, *context.branches]
+
+    def forward(
+        self, context: Context, branches: Sequence[Branch], choices: Sequence[Sequence[Choice] | None]
+    ) -> int:
+        """Send a request to its destinations, whose addresses are known by now.
+
+        Returns 1, or an error code when it could be sent to none.
+        """
+        if context.message.method == b"ACK":
+            return self.forward_statelessly(context, branches[0], choices[0])
+        server = self.transaction(context)
+        if server.canceled or server.final_code:
+            return FAILED
+        if len(server.branches) + len(branches) > self.settings.max_branches:
+            return self._failed(context, TOO_MANY)
+        if server.is_invite and self.settings.auto_trying and not server.last_reply:
+            self.reply(server, 100, self.settings.trying_reason)
+        value = loop_value(context.message)
+        result = NO_BRANCH
+        for branch, found in zip(branches, choices, strict=True):
+            sent = self._add_branch(context, server, branch, found, value)
+            result = 1 if sent == 1 or result == 1 else sent
+        context.branches = []
+        context.shared.notes["tm_sent"] = (context.uri, context.destination)
+        if result != 1:
+            return self._failed(context, result)
+        context.relayed = True
+        return 1
+
+    def _failed(self, context: Context, code: int) -> int:
+        context.shared.notes["tm_error"] = _REPLY_FOR.get(
+            code, (self.settings.default_code, self.settings.default_reason)
+        )
+        return code
+
+    def forward_statelessly(
+        self, context: Context, branch: Branch, found: Sequence[Choice] | None
+    ) -> int:
+        """Forward a request without a transaction: the ACK of a 2xx, a CANCEL of no INVITE here."""
+        target = self._target(context, branch, found)
+        if target is None:
+            return UNRESOLVABLE
+        branch_id = self.transactions.next_branch_id(loop_value(context.message), 0)
+        data = self._request_bytes(context, branch, target, branch_id, context.edits)
+        context.relayed = True
+        return 1 if self.network.send(target, data) else SEND_FAILED
+
+    def _add_branch(
+        self, context: Context, server: Transaction, branch: Branch,
+        found: Sequence[Choice] | None, value: int,
+    ) -> int:  # fmt: skip
+        edits = context.edits
+        if context.shared.on_branch:
+            run = self._branch_context(context, server, branch)
+            self.runner.run_route(run, context.shared.on_branch)
+            if run.dropped:
+                return NO_BRANCH
+            edits = run.edits
+            if (run.uri, run.destination) != (branch.uri, branch.destination):
+                branch.uri, branch.destination = run.uri, run.destination
+                resolved = self.network.resolve(run.next_hop)
+                found = resolved if isinstance(resolved, Sequence) else found
+            branch.socket = run.socket
+        target = self._target(context, branch, found)
+        if target is None:
+            return UNRESOLVABLE
+        index = len(server.branches)
+        branch_id = self.transactions.next_branch_id(value, index)
+        data = self._request_bytes(context, branch, target, branch_id, edits)
+        client = self.transactions.add_client(
+            server, branch_id, data, target, self.timing(context), server.is_invite, index
+        )
+        client.uri = branch.uri
+        client.flags = branch.flags
+        client.ruid = branch.ruid
+        server.branches.append(client)
+        if not client.start():
+            client.code = 503
+            client.state = 6
+            self.transactions.clients.pop(branch_id, None)
+            return SEND_FAILED
+        self._forwarded()
+        tell(server, Happening.BRANCH_SENT, None, index)
+        return 1
+
+    def _branch_context(self, context: Context, server: Transaction, branch: Branch) -> Context:
+        run = context.derive(Route.BRANCH)
+        run.uri = branch.uri
+        run.destination = branch.destination
+        run.path = branch.path
+        run.socket = branch.socket
+        run.branch_flags = branch.flags
+        run.ruid = branch.ruid
+        run.branch = len(server.branches)
+        return run
+
+    def _target(
+        self, context: Context, branch: Branch, found: Sequence[Choice] | None
+    ) -> Target | None:
+        if not found:
+            return None
+        transport, host, port = found[0]
+        local = branch.socket
+        if local is None or local.transport != transport:
+            local = self.network.socket_for(transport, host, context.source.local)
+        if local is None:
+            return None
+        return Target(transport, host, port, local)
+
+    def _request_bytes(
+        self, context: Context, branch: Branch, target: Target, branch_id: bytes, edits: Edits
+    ) -> bytes:
+        message = context.message
+        lines = [target.local.via_start + branch_id]
+        record = context.shared.notes.get("record_route")
+        if isinstance(record, RecordRoute):
+            lines = record.lines(context.source.local.record, target.local.record) + lines
+        if branch.path:
+            lines.append(b"Route: " + branch.path)
+        replaced = edits.replaced
+        via_number = message.index[b"via"][0]
+        if via_number not in replaced:
+            stamped = self._stamped(context)
+            if stamped is not None:
+                replaced[via_number] = stamped
+        if "maxfwd" not in context.shared.notes:
+            _decrement_max_forwards(message, edits)
+        start = b"%s %s SIP/2.0" % (message.method, branch.uri)
+        return build_forward(message, edits, start, lines, target.transport != b"udp")
+
+    def _stamped(self, context: Context) -> bytes | None:
+        if context.transaction is not None:
+            return context.transaction.via_line
+        via = context.message.top_via
+        source = context.source
+        if via is None:
+            return None
+        return stamped_via(context.message, via, source.host, source.port, context.force_rport)
+
+    def reply(
+        self, server: Transaction, code: int, reason: bytes, lines: Sequence[bytes] = (),
+        body: bytes = b"",
+    ) -> bool:  # fmt: skip
+        """Answer a transaction ourselves; a final answer calls all pending branches off."""
+        if code > 100 and not server.to_tag:
+            server.to_tag = self._to_tag()
+        shared: list[bytes] = server.context.shared.reply_lines
+        data = build_reply(
+            server.request, server.via_line, code, reason, server.to_tag if code > 100 else b"",
+            (*shared, *lines, *self.settings.signature), body,
+        )  # fmt: skip
+        if not server.reply(code, data):
+            return False
+        self._generated()
+        if code >= 200:
+            self.cancel_branches(server)
+        tell(server, Happening.REPLY_OUT, None, code)
+        return True
+
+    def cancel_branches(
+        self, server: Transaction, but: ClientTransaction | None = None,
+        reason: Sequence[bytes] = (),
+    ) -> None:  # fmt: skip
+        """Call off every INVITE branch that has no final reply yet (RFC 3261 16.10)."""
+        if not server.is_invite:
+            return
+        for client in server.branches:
+            if client is but or client.has_final or client.canceled:
+                continue
+            client.canceled = True
+            if reason:
+                server.context.shared.notes["tm_cancel_reason"] = reason
+            if client.code >= 100:
+                self._send_cancel(client)
+
+    def _send_cancel(self, client: ClientTransaction) -> None:
+        if client.cancel is not None:
+            return
+        notes = client.server.context.shared.notes
+        reason: Sequence[bytes] = notes.get("tm_cancel_reason", ())
+        data = build_cancel(client.sent, reason)
+        client.cancel = self.transactions.add_client(
+            client.server, client.branch_id + b"C", data, client.target, client.timing, False, -1
+        )
+        client.cancel.start()
+        # A branch that never answers its CANCEL must not ring on until fr_inv_timer (RFC 3261 9.1).
+        client._start_timeout(None)
+
+    def reply_received(self, client: ClientTransaction, reply: SipMessage) -> None:
+        """Do with a reply what a proxy must (RFC 3261 16.7)."""
+        server = client.server
+        if client.index < 0:
+            return
+        tell(server, Happening.REPLY_IN, reply, reply.status)
+        code = reply.status
+        if code < 200:
+            if client.canceled and client.cancel is None:
+                self._send_cancel(client)
+            if code > 100 and not server.final_code:
+                self._relay_reply(server, client, reply)
+            return
+        if server.local_callback is not None:
+            server.local_callback(code, reply)
+            return
+        if code < 300:
+            if server.is_invite or not server.final_code:
+                self._relay_reply(server, client, reply)
+                self.cancel_branches(server, client)
+            return
+        if code >= 600:
+            self.cancel_branches(server, client)
+        self._conclude(server)
+
+    def client_failed(self, client: ClientTransaction, code: int) -> None:
+        """A branch timed out (408) or could not be sent (503)."""
+        server = client.server
+        if client.index < 0:
+            return
+        if server.local_callback is not None:
+            server.local_callback(code, None)
+            return
+        if code == 408:
+            tell(server, Happening.TIMEOUT, None, client.index)
+        if client.is_invite and not client.canceled and client.state == 6 and code == 408:
+            client.canceled = True
+            self._give_up(client)
+        self._conclude(server)
+
+    def _give_up(self, client: ClientTransaction) -> None:
+        # Timer C: a callee that rang too long is called off, its 487 absorbed (RFC 3261 16.8).
+        if client.reply is None and client.edits is None and client.code == 408:
+            cancel = build_cancel(client.sent)
+            self.network.send(client.target, cancel)
+
+    def client_ended(self, client: ClientTransaction) -> None:
+        """Forget a client transaction."""
+        self.transactions.drop_client(client)
+
+    def server_ended(self, server: Transaction) -> None:
+        """Forget a server transaction once its branches have ended, too."""
+        if server.is_done:
+            self.transactions.drop(server)
+
+    def retransmitted(self) -> None:
+        """Count a retransmission."""
+        self._retransmitted()
+
+    def _conclude(self, server: Transaction) -> None:
+        if server.final_code or server.suspended:
+            return
+        if any(not client.has_final for client in server.branches):
+            return
+        winner = best_branch(server.branches)
+        server.winner = winner
+        shared = server.context.shared
+        name = shared.on_failure
+        if not name:
+            self._answer(server, winner)
+            return
+        shared.on_failure = b""
+        context: Context = server.context.derive(Route.FAILURE)
+        context.branches = []
+        shared.notes["tm_sent"] = (context.uri, context.destination)
+        server.suspended = True
+        self.runner.run_route(context, name, lambda ok: self._after_failure_route(server, winner))
+
+    def _after_failure_route(self, server: Transaction, winner: ClientTransaction | None) -> None:
+        server.suspended = False
+        if server.final_code or any(not client.has_final for client in server.branches):
+            return
+        self._answer(server, winner)
+
+    def _answer(self, server: Transaction, winner: ClientTransaction | None) -> None:
+        if winner is None:
+            self.reply(server, self.settings.default_code, self.settings.default_reason)
+        elif winner.reply is not None:
+            self._relay_reply(server, winner, winner.reply)
+        elif server.canceled:
+            self.reply(server, 487, REASONS[487])
+        else:
+            self.reply(server, winner.code, REASONS.get(winner.code, b"Request Timeout"))
+
+    def _relay_reply(
+        self, server: Transaction, client: ClientTransaction, reply: SipMessage
+    ) -> None:
+        edits: Edits | None = client.edits
+        code = reply.status
+        if self.settings.aggregate_challenges and len(server.branches) > 1:
+            more = challenges(server.branches, reply)
+            if more:
+                edits = edits.copy() if edits is not None else Edits()
+                edits.end.extend(more)
+        stream = server.reliable
+        data = build_relayed_reply(reply, edits, stream)
+        if code == 503 and self.settings.remap_503:
+            # A 503 would make the caller avoid this proxy altogether (RFC 3261 16.7 step 6).
+            code = 500
+            data = data.replace(b"SIP/2.0 503", b"SIP/2.0 500", 1)
+        if server.reply(code, data):
+            self._relayed()
+            tell(server, Happening.REPLY_OUT, reply, code)
+
+    def cancel(self, context: Context) -> bool:
+        """Process a CANCEL (RFC 3261 16.10); False when it matches no INVITE here."""
+        server = self.transactions.find_invite(context.message)
+        if server is None:
+            waiting = self.transactions.pending.get(request_key(context.message, b"INVITE"))
+            if waiting is None:
+                return False
+            server = self.transaction(waiting)
+        answer = self.transaction(context)
+        self.reply(answer, 200, b"canceling")
+        if server.final_code:
+            return True
+        server.canceled = True
+        tell(server, Happening.CANCELED, context.message, 0)
+        reason: list[bytes] = []
+        if self.settings.cancel_reason:
+            message = context.message
+            reason = [message.lines[n] for n in message.index.get(b"reason", ())]
+        self.cancel_branches(server, None, reason)
+        if all(client.has_final for client in server.branches):
+            self.reply(server, 487, REASONS[487])
+        return True
+
+    def finish(self, context: Context) -> None:
+        """Settle a request's transaction when its script has ended.
+
+        An error of t_relay that the script did not answer is answered; a transaction that nothing
+        was done with is forgotten.
+        """
+        server = context.transaction
+        if server is None or server.suspended:
+            return
+        error = context.shared.notes.pop("tm_error", None)
+        if isinstance(error, tuple) and not server.final_code:
+            self.reply(server, error[0], error[1])
+        elif not server.branches and not server.final_code and not server.last_reply:
+            server.state = 6
+            server.effects.schedule(
+                server.timing.wt_timer, self.transactions.drop, server
+            )
+
+
+def _decrement_max_forwards(message: SipMessage, edits: Edits) -> None:
+    numbers = message.index.get(b"max-forwards")
+    if not numbers:
+        if b"Max-Forwards: 70" not in edits.end:
+            edits.end.append(b"Max-Forwards: 70")
+        return
+    if numbers[0] not in edits.replaced:
+        left = message.number(b"max-forwards") or 0
+        edits.replaced[numbers[0]] = b"Max-Forwards: %d" % max(left - 1, 0)
+

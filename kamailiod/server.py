@@ -1,0 +1,318 @@
+"""The one place that composes: command line and config in, a running server out.
+
+Owns the order of start-up and what is given to whom; no behaviour of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kamailiod import __version__
+from kamailiod.cfg import Config, ConfigError, Settings, compile_routes, load
+from kamailiod.http_process import HttpProcess
+from kamailiod.listening_plan import ListenError, plan
+from kamailiod.loading import (
+    ALWAYS,
+    functions_in,
+    ineffective_params,
+    module_classes,
+    script_modules,
+)
+from kamailiod.metrics.core_statistics import CORE_STATISTICS
+from kamailiod.metrics.statistics import Statistics
+from kamailiod.modules.app_lua import AppLua
+from kamailiod.net.address import ListenAddress
+from kamailiod.net.errors import BindError
+from kamailiod.net.listening import ListeningSockets, refuse_taken
+from kamailiod.net.network import Network
+from kamailiod.net.resolver import Resolver
+from kamailiod.net.stream import StreamLimits
+from kamailiod.options import CommandLine, build
+from kamailiod.process_services import ProcessServices
+from kamailiod.program import Limits, ServerProgram
+from kamailiod.script.engine import Engine, ScriptSettings
+from kamailiod.script.functions import catalogue, kemi_functions, known_functions, native_functions
+from kamailiod.script.log import NOTICE, Log, to_stderr, to_syslog
+from kamailiod.script.module import Module
+from kamailiod.sip.uri import parse_uri
+from lua import LuaError, check
+from shm import ShmError
+from workers import (
+    Mailboxes,
+    PidFile,
+    Privileges,
+    Supervisor,
+    WorkersError,
+    daemonise,
+    process_table,
+)
+
+FAILED = 255
+_DEFAULT_MEMORY = 64
+_SYSLOG = {f"LOG_LOCAL{number}": (16 + number) << 3 for number in range(8)} | {
+    "LOG_DAEMON": 3 << 3, "LOG_USER": 1 << 3, "LOG_AUTH": 4 << 3, "LOG_MAIL": 2 << 3,
+    "LOG_CRON": 9 << 3, "LOG_SYSLOG": 5 << 3,
+}  # fmt: skip
+
+
+class Server:
+    """A server of one config; `run` serves until it is told to stop."""
+
+    def __init__(self, command_line: CommandLine) -> None:
+        self._line = command_line
+        self._kinds = module_classes()
+        self._config = load(
+            command_line.config, command_line.config_options(), catalogue(self._kinds)
+        )
+        self._settings = _with_command_line(self._config.settings, command_line)
+        self._log = _log(self._settings, command_line)
+
+    def check(self) -> list[str]:
+        """Return all faults of the Lua scripts as `file:line:column: what`."""
+        faults: list[str] = []
+        known = known_functions(self._kinds.values())
+        for path in self._scripts():
+            try:
+                faults += [
+                    f"{f.file}:{f.line}:{f.column}: {f.message}" for f in check(path, known)
+                ]
+            except LuaError as error:
+                faults.append(str(error))
+        return faults
+
+    def _scripts(self) -> list[str]:
+        return [
+            str(parameter.value)
+            for parameter in self._config.module_parameters
+            if parameter.name == "load" and re.fullmatch(parameter.module, "app_lua", re.IGNORECASE)
+        ]
+
+    def run(self) -> int:
+        """Start, serve and end; returns the exit status, faults named on stderr or the log."""
+        startup = None if self._line.foreground else daemonise(keep_stderr=self._line.log_to_stderr)
+        try:
+            status, reason = self._serve(startup.succeeded if startup else None)
+        except (ListenError, BindError, ShmError, WorkersError, OSError) as error:
+            status, reason = FAILED, str(error)
+        if status and reason:
+            print(f"kamailiod: {reason}", file=sys.stderr)
+        if status and startup is not None:
+            startup.failed(reason)
+        return status
+
+    def _serve(self, ready: object) -> tuple[int, str]:
+        settings = self._settings
+        addresses = plan(settings, settings.listen, not settings.disable_tcp)
+        for path in self._scripts():
+            if not os.access(path, os.R_OK):
+                return FAILED, f"cannot read script {path}"
+        refuse_taken(addresses)
+        hash_offset = _call_id_offset(self._config)
+        listening = ListeningSockets(addresses, settings.children, hash_offset)
+        self._take_privileges()
+        roles = process_table(settings.children)
+        services = self._services(addresses)
+        self._load_modules(services)
+        statistics = self._statistics(services, roles)
+        services.statistics = statistics
+        engine = self._engine(services)
+        services.script = engine
+        http = HttpProcess(self._line.http, services, statistics, roles, engine, time.time())
+        program = ServerProgram(
+            services, engine, listening, statistics, roles, self._limits(hash_offset), http
+        )
+        pid_file = PidFile(self._line.pid_file) if self._line.pid_file else None
+
+        def on_ready() -> None:
+            if pid_file is not None:
+                pid_file.write()
+            self._announce(addresses, listening)
+            if callable(ready):
+                ready()
+
+        supervisor = Supervisor(
+            program, roles, Mailboxes([role.rank for role in roles]), on_ready=on_ready
+        )
+        try:
+            status = supervisor.run()
+        finally:
+            if pid_file is not None:
+                pid_file.remove()
+        return status, program.failure or "start-up failed, see the log"
+
+    def _take_privileges(self) -> None:
+        settings = self._settings
+        limit = settings.open_files_limit
+        Privileges(
+            settings.user, settings.group,
+            settings.workdir if settings.workdir != "/" or not self._line.foreground else None,
+            False if settings.disable_core_dump else None, limit if limit > 0 else None,
+        ).take()  # fmt: skip
+
+    def _services(self, addresses: list[ListenAddress]) -> ProcessServices:
+        settings = self._settings
+        aliases = [
+            (alias.host.lower().encode(), alias.port, alias.proto.encode())
+            for alias in settings.alias
+        ]
+        resolver = Resolver({}, use_srv=True)
+        network = Network(addresses, aliases, resolver, bool(settings.reply_to_via))
+        memory = (self._line.shared_memory or settings.shm_mem_size or _DEFAULT_MEMORY) << 20
+        return ProcessServices(
+            self._kinds, self._config.module_parameters, settings, self._log, network,
+            self._config.defines, settings.children, _instance(addresses), memory,
+            _signatures(settings),
+        )  # fmt: skip
+
+    def _load_modules(self, services: ProcessServices) -> None:
+        known = catalogue(self._kinds)
+        names = [module.name for module in self._config.load_modules if module.name in self._kinds]
+        for name in (*(n for n in ALWAYS if n in self._kinds), *names):
+            services.load(name)
+        used = set(self._config.modules_used(known))
+        for path in self._scripts():
+            used |= script_modules(self._kinds, functions_in(path))
+        for name in sorted(used - set(services.modules)):
+            services.log.line(NOTICE, "core", f"module {name} is used and was not loaded: loaded")
+            services.load(name)
+        for module in services.modules.values():
+            services.variables.register_module(module)
+            for parameter in ineffective_params(type(module), self._config):
+                services.log.warning(
+                    "core", f"{parameter.position}: modparam {parameter.name} has no effect here"
+                )
+        for warning in self._config.warnings:
+            services.log.warning("core", str(warning))
+
+    def _statistics(self, services: ProcessServices, roles: tuple[object, ...]) -> Statistics:
+        names = list(CORE_STATISTICS)
+        for module in services.modules.values():
+            names += module.statistics
+        return Statistics.create(services.instance, names, roles)  # type: ignore[arg-type]  # a tuple of Role
+
+    def _engine(self, services: ProcessServices) -> Engine:
+        app_lua = services.module(AppLua)
+        modules = list(services.modules.values())
+        chunk = compile_routes(self._config) if self._config.routes else None
+        engine_name = self._config.engine.name if self._config.engine else ""
+        return Engine(
+            ScriptSettings(
+                app_lua.scripts(), self._settings.kemi, engine_name == "lua",
+                bool(app_lua.params.nil_concat), bool(app_lua.params.nonblocking),
+                app_lua.params.instruction_budget,
+            ),
+            chunk, kemi_functions(modules), native_functions(modules), services.variables,
+            services.log, lambda value: _is_myself(services.network, value),
+            services.faked_context, _event_callbacks(services.modules),
+        )  # fmt: skip
+
+    def _limits(self, hash_offset: int) -> Limits:
+        settings = self._settings
+        return Limits(
+            StreamLimits(
+                settings.tcp_max_connections, float(settings.tcp_connection_lifetime),
+                float(settings.tcp_connect_timeout), settings.tcp_crlf_ping,
+                settings.tcp_conn_wq_max,
+            ),
+            hash_offset,
+        )  # fmt: skip
+
+    def _announce(self, addresses: list[ListenAddress], listening: ListeningSockets) -> None:
+        texts = ", ".join(address.text.decode() for address in addresses)
+        self._log.line(0, "core", f"kamailiod {__version__}: SIP on {texts}")
+        if listening.steered == 0 and self._settings.children > 1:
+            self._log.warning("core", "no steering by the kernel: calls reach their worker by mailbox")
+        if self._line.http is not None:
+            host, port = self._line.http
+            self._log.line(0, "core", f"metrics, health and RPC on http://{host}:{port}/")
+
+
+def run(command_line: CommandLine) -> int:
+    """Do what the command line asks: check the config, or serve."""
+    try:
+        server = Server(command_line)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"kamailiod: {error.filename}: {error.strerror}", file=sys.stderr)
+        return FAILED
+    if command_line.check:
+        faults = server.check()
+        for line in faults:
+            print(line, file=sys.stderr)
+        if faults:
+            return FAILED
+        print("config file ok, exiting...")
+        return 0
+    return server.run()
+
+
+def _with_command_line(settings: Settings, line: CommandLine) -> Settings:
+    changes: dict[str, object] = {}
+    if line.listen:
+        changes["listen"] = line.listen
+    if line.aliases:
+        changes["alias"] = (*settings.alias, *line.aliases)
+    given = {
+        "children": line.children, "debug": line.debug, "user": line.user, "group": line.group,
+        "workdir": line.working_directory, "run_dir": line.run_directory,
+        "server_id": line.server_id, "chroot": line.chroot,
+    }  # fmt: skip
+    changes.update({name: value for name, value in given.items() if value is not None})
+    if line.no_tcp:
+        changes["disable_tcp"] = True
+    if line.log_to_stderr:
+        changes["log_stderror"] = True
+    return replace(settings, **changes)  # type: ignore[arg-type]  # the names are fields of Settings
+
+
+def _log(settings: Settings, line: CommandLine) -> Log:
+    as_json = line.log_format == "json"
+    if settings.log_stderror or line.foreground:
+        return Log(settings.debug, as_json, to_stderr)
+    facility = _SYSLOG.get(settings.log_facility.upper(), 3 << 3)
+    return Log(settings.debug, as_json, to_syslog(facility, settings.log_name or "kamailiod"))
+
+
+def _signatures(settings: Settings) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    if not settings.server_signature:
+        return (), ()
+    product = f"kamailiod ({__version__} ({build()}))"
+    server = settings.server_header or f"Server: {product}"
+    agent = settings.user_agent_header or f"User-Agent: {product}"
+    return (server.strip().encode(),), (agent.strip().encode(),)
+
+
+def _instance(addresses: list[ListenAddress]) -> str:
+    first = addresses[0]
+    host = re.sub(r"[^0-9A-Za-z.]", "-", first.host.decode())
+    return f"{host}-{first.port}"
+
+
+def _is_myself(network: Network, value: bytes) -> bool:
+    uri = parse_uri(value)
+    if uri is not None and uri.is_sip:
+        return network.is_myself(uri.host, uri.effective_port, uri.transport)
+    return network.is_myself(value)
+
+
+def _event_callbacks(modules: Mapping[str, Module]) -> dict[str, str]:
+    found = {}
+    for name, module in modules.items():
+        callback = getattr(module.params, "event_callback", "")
+        if callback:
+            found[name] = str(callback)
+    return found
+
+
+def _call_id_offset(config: Config) -> int:
+    value = config.settings.others.get("call_id_hash_offset", 0)
+    return int(value) if str(value).isdigit() else 0
+
