@@ -1,0 +1,1 @@
+"""The functions of module siputils, by theme; siputils.py joins them."""

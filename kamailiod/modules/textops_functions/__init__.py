@@ -1,0 +1,1 @@
+"""The functions of module textops, by theme; textops.py joins them."""
