@@ -111,7 +111,7 @@ def _check_parameter(
     try:
         modules = parameter_modules(parameter, catalogue, loaded)
     except re.error as error:
-        findings.fault(parameter.position, f"bad module pattern {parameter.module!r}: {error}")
+        findings.fault(parameter.position, f"bad module pattern {parameter.module!r}: {error.msg}")
         return
     if not modules:
         findings.fault(parameter.position, f"modparam for unknown module {parameter.module}")

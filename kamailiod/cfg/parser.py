@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from lark import Lark, UnexpectedToken
 from lark import Token as LarkToken
@@ -71,7 +71,8 @@ def _reserve(tokens: list[Token]) -> None:
 def _reserved(
     token: Token, before: Token | None, following: str, list_line: tuple[str, int] | None
 ) -> str:
-    if list_line == (token.position.file, token.position.line):
+    in_list = list_line == (token.position.file, token.position.line)
+    if in_list and following != "_ASSIGN":
         return LISTEN_OPTIONS.get(token.value, "WORD")
     if before is not None and before.type in ("_ASSIGN", "COLON", "DOT"):
         return token.type
@@ -120,8 +121,7 @@ def _opens_item(tokens: list[Token], index: int) -> bool:
 
 
 def _describe(token: Token, error: UnexpectedToken) -> str:
-    ended = getattr(cast(Any, error.token), "type", "") == "$END"
-    if ended:
+    if error.token.type == "$END":
         return f"syntax error: the statement ends too early, after {token.value!r}"
-    missing = " (missing ';'?)" if "_SEMICOLON" in error.accepts else ""
+    missing = " (missing ';'?)" if "_SEMICOLON" in error.expected else ""
     return f"syntax error at {token.value!r}{missing}"
