@@ -18,11 +18,12 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
     ("<<", ">>"), ("+", "-"), ("*", "/", "%"),
 )  # fmt: skip
 _DEPTH_LIMIT = 64
+_STEP_LIMIT = 10_000
 
 
 def evaluate(text: str, defines: Defines) -> Value:
     """The value of the expression text; an undefined name is 0. Raises ValueError."""
-    expression = _Expression(text, defines)
+    expression = _Expression(text, defines, iter(range(_STEP_LIMIT)))
     try:
         value = expression.binary(0)
     except (ZeroDivisionError, TypeError, OverflowError) as error:
@@ -35,7 +36,10 @@ def evaluate(text: str, defines: Defines) -> Value:
 class _Expression:
     """A cursor over the tokens of one expression, with one method a level of precedence."""
 
-    def __init__(self, text: str, defines: Defines, depth: int = 0) -> None:
+    def __init__(
+        self, text: str, defines: Defines, steps: Iterator[int], depth: int = 0
+    ) -> None:
+        self._steps = steps
         self._tokens = _tokens(text)
         self._defines = defines
         self._depth = depth
@@ -85,15 +89,15 @@ class _Expression:
         if not text.strip():
             return 1
         self._deeper()
-        inner = _Expression(text, self._defines, self._depth)
+        inner = _Expression(text, self._defines, self._steps, self._depth)
         value = inner.binary(0)
         self._depth -= 1
         return value
 
     def _deeper(self) -> None:
         self._depth += 1
-        if self._depth > _DEPTH_LIMIT:
-            raise ValueError("expression nests too deeply")
+        if self._depth > _DEPTH_LIMIT or next(self._steps, None) is None:
+            raise ValueError("expression nests too deeply or is too long")
 
     def _advance(self) -> str:
         text = self.token[1] if self.token else ""

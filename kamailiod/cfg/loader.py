@@ -7,11 +7,13 @@ from .catalogue import Catalogue
 from .checks import check_modules, check_routes
 from .config import Config
 from .defines import Defines
+from .depth import check_depth
 from .faults import ConfigError, Findings
 from .parser import Parser
 from .preprocessor import Preprocessor, add_definitions, add_substitution, module_name
 from .settings import build_settings
 from .source import Position
+from .static_variables import expand_static_variables
 from .tree import ConfigEngine, Flag, Item, LoadModule, ModuleParameter, Route
 
 _COMMAND_LINE = Position("<command line>", 1, 1)
@@ -44,12 +46,14 @@ def load(
     defines = _defines(options, findings)
     preprocessor = Preprocessor(defines, findings)
     preprocessor.read(path)
+    expand_static_variables(preprocessor.tokens, defines, findings)
     items = _option_items(options, findings)
     items += Parser().parse(preprocessor.tokens, findings)
     config = _config(path, items, defines, findings)
-    check_routes(config, findings)
-    if catalogue is not None:
-        check_modules(config, catalogue, findings)
+    if check_depth(config.routes, findings):
+        check_routes(config, findings)
+        if catalogue is not None:
+            check_modules(config, catalogue, findings)
     if findings.faults:
         raise ConfigError(findings.faults)
     return replace(config, warnings=tuple(findings.warnings))

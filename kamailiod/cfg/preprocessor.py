@@ -20,7 +20,8 @@ from .token import Token, operator_token, word_token
 
 _INCLUDE_LIMIT = 10
 _EXPANSION_LIMIT = 32
-_TOKEN_LIMIT = 2_000_000
+_FILE_LIMIT = 200
+_TOKEN_LIMIT = 500_000
 _NAME = re.compile(r"\s*(\w+)(?:[ \t]+(.*))?", re.DOTALL | re.ASCII)
 _ENVIRONMENT = re.compile(r"\s*(\w+)(?:=(\w+))?\s*", re.ASCII)
 _QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*\"|'[^']*')", re.DOTALL)
@@ -56,11 +57,17 @@ class Preprocessor:
         self._environment = environment
         self._read = read
         self._files: list[str] = []
+        self._files_read = 0
         self._expanding: list[str] = []
 
     def read(self, path: str, position: Position | None = None, optional: bool = False) -> None:
         """Append the tokens of the file at path; optional files may be missing."""
         where = position or Position(path, 1, 1)
+        self._files_read += 1
+        if self._files_read > _FILE_LIMIT:
+            if self._files_read == _FILE_LIMIT + 1:
+                self._findings.fault(where, f"more than {_FILE_LIMIT} files are included")
+            return
         try:
             source = self._read(path)
         except (OSError, ValueError) as error:
@@ -75,7 +82,10 @@ class Preprocessor:
     def _scan(self, scanner: Scanner, place: _Place, conditionals: Conditionals) -> None:
         while True:
             lexeme = scanner.next() if conditionals.active else scanner.skip()
-            if lexeme is None or len(self.tokens) > _TOKEN_LIMIT:
+            if lexeme is None:
+                break
+            if len(self.tokens) > _TOKEN_LIMIT:
+                self._findings.fault(place.position(lexeme.offset), "the config is too long")
                 break
             if lexeme.kind == "DIRECTIVE":
                 self._directive(lexeme, place.position(lexeme.offset), conditionals)

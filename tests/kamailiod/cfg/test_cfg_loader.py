@@ -237,3 +237,40 @@ def test_native_functions_of_the_stock_config():
         and call.name in {name for funcs in modules.values() for name in funcs}
     ]  # fmt: skip
     assert missing == []
+
+
+DEEP = [
+    "$var(x) = " + "(1 + " * 300 + "1" + ")" * 300 + ";",
+    "$var(x) = " + "!" * 5000 + "1;",
+    "$var(x) = 1" + " + 1" * 5000 + ";",
+    "if (1) " * 3000 + "exit;",
+    "if (1) f(); else " * 3000 + "exit;",
+]
+
+
+@pytest.mark.parametrize("statement", DEEP)
+def test_too_deep_nesting_is_a_fault(faults, statement):
+    found = faults(f"request_route {{ {statement} }}")
+    assert len(found) == 1
+    assert found[0].endswith(("nests too deeply", "nest too deeply"))
+
+
+def test_deepest_nesting_compiles(engine):
+    terms = " + ".join(f"f{n}()" for n in range(79))
+    opening = "".join("if (1) { " for _ in range(58))
+    fake = engine(f"request_route {{ {opening} $var(r) = {terms}; {'}' * 59}")
+    fake.request()
+    assert fake.variables["$var(r)"] == 79
+
+
+def test_static_variables(read, faults, monkeypatch):
+    monkeypatch.setenv("CFG_DIR", "/d")
+    config = read(
+        '#!define URL a://b\nloadmodulex "$env(CFG_DIR)/x.so"\nmodparamx("x", "u", "$def(URL)/c")\n'
+        'modparam("x", "v", "$def(URL)")'
+    )
+    assert config.load_modules[0].path == "/d/x.so"
+    assert [p.value for p in config.module_parameters] == ["a://b/c", "$def(URL)"]
+    assert faults('modparamx("x", "u", "$ru")') == [
+        "1:21: $ has no value when the config is read"
+    ]
