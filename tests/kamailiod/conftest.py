@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import FakeServices
+from tests.kamailiod.fakes import FakeServices
 
 
 @pytest.fixture
