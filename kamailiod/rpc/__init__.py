@@ -1,0 +1,1 @@
+"""Commands for a running server: JSON-RPC, and the HTTP server it is spoken over."""
