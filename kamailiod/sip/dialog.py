@@ -130,6 +130,9 @@ def take_answer(dialog: Dialog, answer: SipMessage, cookie: bytes) -> None:
     """
     dialog.to_tag = answer.to_tag or dialog.to_tag
     dialog.to_contact = contact_uri(answer) or dialog.to_contact
+    bodies = answer.headers(b"record-route")
+    if bodies and cookie in bodies[0] and b"," not in bodies[0]:
+        return  # nobody behind us stays in the path: the usual case needs no parsing
     recorded = answer.addresses(b"record-route") or []
     behind = len(recorded) - len(split_routes(dialog.from_route_set))
     for number, entry in enumerate(recorded):

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final, Literal
 
@@ -95,7 +95,7 @@ class DialogStore:
         return zlib.crc32(call_id) % self._size
 
     def create(self, dialog: Dialog) -> Dialog | None:
-        """Store a new dialog and give it with its h_entry and h_id; None when there is no room."""
+        """Store a new dialog, set its h_entry and h_id and give it; None when there is no room."""
         entry = self.entry(dialog.call_id)
         prefix = _ENTRY.pack(entry)
         with self._map.locked(prefix):
@@ -103,9 +103,17 @@ class DialogStore:
             # A random number: a request of a dialog long gone must not find a later one.
             while (identity := int.from_bytes(os.urandom(4), "big") >> 1) in taken or not identity:
                 continue
-            new = replace(dialog, h_entry=entry, h_id=identity)
-            stored = self._map.put(_key(new), _encode(new), new.expires)
-        return new if stored else None
+            dialog.h_entry = entry
+            dialog.h_id = identity
+            stored = self._map.put(_key(dialog), _encode(dialog), dialog.expires)
+        return dialog if stored else None
+
+    def put(self, dialog: Dialog) -> bool:
+        """Write a stored dialog anew without reading it first; False when there is no room.
+
+        For the one process that owns the dialog: changes of others would be lost.
+        """
+        return self._map.put(_key(dialog), _encode(dialog), dialog.expires)
 
     def get(self, h_entry: int, h_id: int) -> Dialog | None:
         """Give the dialog of these numbers, or None."""

@@ -49,10 +49,13 @@ class Records:
         return self._known.setdefault((read.h_entry, read.h_id), read)
 
     def write(self, dialog: Dialog) -> bool:
-        """Write a dialog now; False when it is gone or there is no room."""
-        self._changed.pop((dialog.h_entry, dialog.h_id), None)
+        """Write a dialog now; False when it has ended here or there is no room."""
+        numbers = (dialog.h_entry, dialog.h_id)
+        self._changed.pop(numbers, None)
+        if self._known.get(numbers) is not dialog:
+            return False
         try:
-            return self.store.update(dialog.h_entry, dialog.h_id, lambda _: dialog)
+            return self.store.put(dialog)
         except RecordError:
             return False
 

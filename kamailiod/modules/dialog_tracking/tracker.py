@@ -161,8 +161,9 @@ class Tracker:
         note = attachment(context)
         if note.is_stored:
             return True
-        direction = direction_of(dialog, message.from_tag, message.to_tag)
-        if direction is None or not message.to_tag:
+        to_tag = message.to_tag
+        direction = direction_of(dialog, message.from_tag, to_tag) if to_tag else None
+        if direction is None:
             return False
         note.attach(dialog, direction)
         method = message.method
@@ -217,7 +218,7 @@ class Tracker:
                 else:
                     dialog.to_tag = transaction.to_tag
                 self._answered(transaction.context, dialog, message)
-            elif message is not None and message.to_tag:
+            elif message is not None and dialog.state == State.UNCONFIRMED:
                 self._provisional(dialog, message)
         elif what is Happening.DESTROYED:
             self._abandoned(transaction)
@@ -241,9 +242,10 @@ class Tracker:
 
     def _provisional(self, dialog: Dialog, reply: SipMessage) -> None:
         state = next_state(dialog.state, Event.PROVISIONAL)
-        if state is not None:
+        tag = reply.to_tag
+        if state is not None and tag:
             dialog.state = state
-            dialog.to_tag = reply.to_tag
+            dialog.to_tag = tag
             self.records.write_later(dialog)
 
     def _answered(
@@ -331,8 +333,11 @@ class Tracker:
         An ACK may have come in its last second, before it was written: a dialog that waits for
         one counts as acknowledged, so that no live call is ended for the lack of it.
         """
-        for dialog in list(self.records.store.items()):
-            if dialog.owner == rank and dialog.state == State.UNACKNOWLEDGED:
+        for held in list(self.records.store.items()):
+            if held.owner != rank or held.state != State.UNACKNOWLEDGED:
+                continue
+            dialog = self.records.get(held.h_entry, held.h_id)
+            if dialog is not None:
                 dialog.state = State.CONFIRMED
                 dialog.expires = dialog.start_time + dialog.timeout
                 self.records.write(dialog)

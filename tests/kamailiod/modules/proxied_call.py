@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from fakes import LISTEN, FakeScript, FakeServices, context_of
-
 from kamailiod.modules.dialog import Dialogs
 from kamailiod.modules.rr import Rr
 from kamailiod.modules.tm import Tm
@@ -15,6 +13,7 @@ from kamailiod.net.address import Source
 from kamailiod.script.context import Context, Route
 from kamailiod.sip.dialog import State
 from kamailiod.sip.message import parse
+from tests.kamailiod.fakes import LISTEN, FakeScript, FakeServices, context_of
 from workers import TimerWheel
 
 CALLER, CALLEE = 5080, 5090

@@ -1,14 +1,14 @@
 import re
 
 import pytest
-from fakes import FakeServices
-from proxied_call import ProxiedCall
 
 from kamailiod.modules.acc import Acc
 from kamailiod.modules.accounting.extra import split_definition
 from kamailiod.modules.accounting.params import WITHOUT_EFFECT, AccParams
 from kamailiod.script.context import Context
 from kamailiod.script.module import declared
+from tests.kamailiod.fakes import FakeServices
+from tests.kamailiod.modules.proxied_call import ProxiedCall
 
 FLAGS = {"log_flag": 1, "log_missed_flag": 2, "failed_transaction_flag": 3}
 

@@ -1,10 +1,10 @@
 import pytest
-from fakes import FakeServices
-from proxied_call import CALLEE, CALLER, START, ProxiedCall, followed
 
 from kamailiod.modules.dialog_tracking.attachment import attached_dialog
 from kamailiod.script.context import Context
 from kamailiod.sip.dialog import State
+from tests.kamailiod.fakes import FakeServices
+from tests.kamailiod.modules.proxied_call import CALLEE, CALLER, START, ProxiedCall, followed
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_call_costs_three_writes(call: ProxiedCall, monkeypatch: pytest.Monkey
         monkeypatch.setattr(type(records), name, counted)
     call.answer()
     call.request(b"BYE", 2, to_tag=b"callee")
-    assert writes == ["put", "update", "delete"]
+    assert writes == ["put", "put", "delete"]
 
 
 def test_the_callee_may_hang_up(call: ProxiedCall) -> None:

@@ -1,9 +1,9 @@
 import pytest
-from fakes import FakeServices
-from proxied_call import CALLEE, CALLER, START, ProxiedCall, followed
 
 from kamailiod.script.context import Context
 from kamailiod.sip.dialog import State
+from tests.kamailiod.fakes import FakeServices
+from tests.kamailiod.modules.proxied_call import CALLEE, CALLER, START, ProxiedCall, followed
 
 
 @pytest.fixture

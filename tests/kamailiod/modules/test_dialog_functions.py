@@ -1,11 +1,11 @@
 import msgpack
 import pytest
-from fakes import FakeServices
-from proxied_call import CALLEE, CALLER, ProxiedCall, followed
 
 from kamailiod.modules.dialog_tracking.params import WITHOUT_EFFECT, DialogParams
 from kamailiod.script.context import Context
 from kamailiod.script.module import RpcFault, declared
+from tests.kamailiod.fakes import FakeServices
+from tests.kamailiod.modules.proxied_call import CALLEE, CALLER, ProxiedCall, followed
 
 
 @pytest.fixture

@@ -53,6 +53,15 @@ def test_every_field_comes_back(store):
     assert list(store.items()) == [made]
 
 
+def test_its_owner_writes_a_dialog_without_reading_it(store, records):
+    made = store.create(replace(FILLED))
+    made.state, made.expires = 3, 17
+    assert store.put(made)
+    assert store.get(made.h_entry, made.h_id) == made
+    assert len(records) == 1
+    assert store.due(17, 9) == [made]
+
+
 def test_find_gives_the_direction(store):
     made = store.create(FILLED)
     assert store.find(b"abc@host", b"f1", b"t1") == (made, Direction.DOWNSTREAM)
