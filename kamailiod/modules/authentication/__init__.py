@@ -1,0 +1,1 @@
+"""What auth and auth_db are made of: nonces, challenges, the check of credentials."""

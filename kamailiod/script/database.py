@@ -1,0 +1,146 @@
+"""Databases by Kamailio's URLs: one object a URL and process, opened when first used.
+
+Owns the URL form and what a database can do; how each kind does it is in sqlite_database.py and
+server_database.py. Statements have `:name` parameters. What goes wrong is a result, None, and a log
+line when it begins and when it ends; credentials are never in one.
+"""
+
+from __future__ import annotations
+
+import re
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import unquote
+
+from kamailiod.script.log import Log
+
+Row = tuple[object, ...]
+Parameters = Mapping[str, object]
+
+TIMEOUT = 2.0
+"""Seconds after which a statement is given up."""
+
+# db_url = scheme "://" [ user [ ":" password ] "@" host [ ":" port ] ] "/" name
+_URL = re.compile(
+    r"(?P<scheme>[a-z_]+)://"
+    r"(?:(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]+\]|[^:/@]*)(?::(?P<port>\d+))?)?"
+    r"/(?P<name>.*)\Z"
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+
+
+class DatabaseError(Exception):
+    """A database URL that cannot be used; the text holds no credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A database URL taken apart; `name` is the database's name, or the file of a sqlite one."""
+
+    scheme: str
+    name: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    host: str = ""
+    port: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}/{self.name}"
+
+
+class Database(Protocol):
+    """One database; to be used in one process only, by its loop."""
+
+    def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query that needs no waiting; None when it must be awaited."""
+
+    async def fetch(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query; None when it failed or took longer than TIMEOUT."""
+
+    async def execute(self, statement: str, parameters: Parameters) -> int | None:
+        """Run and commit a statement, return how many rows it changed; None when it failed."""
+
+
+class Databases:
+    """The databases of one process; `loop` gives its event loop, after the fork."""
+
+    def __init__(self, loop: Callable[[], AbstractEventLoop], log: Log) -> None:
+        self._loop = loop
+        self._log = log
+        self._open: dict[str, Database] = {}
+
+    def database(self, url: str) -> Database:
+        """Return the database of a URL; nothing is connected yet. Raises DatabaseError."""
+        found = self._open.get(url)
+        if found is None:
+            found = self._open[url] = self._make(parse_url(url))
+        return found
+
+    def _make(self, url: DatabaseUrl) -> Database:
+        health = Health(self._log, str(url))
+        if url.scheme == "sqlite":
+            from kamailiod.script.sqlite_database import SqliteDatabase
+
+            return SqliteDatabase(url.name, self._loop, health)
+        from kamailiod.script.server_database import ServerDatabase
+
+        return ServerDatabase(url, health)
+
+
+class Health:
+    """Whether a database works; logs when that changes, not at each statement."""
+
+    __slots__ = ("_log", "_name", "_works")
+
+    def __init__(self, log: Log, name: str) -> None:
+        self._log = log
+        self._name = name
+        self._works = True
+
+    def good(self) -> None:
+        """Take note of a statement that worked."""
+        if not self._works:
+            self._works = True
+            self._log.notice("database", f"{self._name} works again")
+
+    def bad(self, reason: str) -> None:
+        """Take note of one that failed."""
+        if self._works:
+            self._works = False
+            self._log.error("database", f"{self._name} fails: {reason}")
+
+
+SCHEMES = ("sqlite", "mysql", "postgres", "postgresql")
+
+
+def parse_url(text: str) -> DatabaseUrl:
+    """Take a URL such as sqlite:////var/lib/x.db or mysql://user:password@host/name apart.
+
+    Behind `sqlite:///` stands a file relative to the working directory, an absolute one with a
+    fourth slash.  Raises DatabaseError.
+    """
+    match = _URL.match(text)
+    scheme = text.partition(":")[0]
+    if match is None or not match["name"]:
+        raise DatabaseError(f"not a database URL: {scheme}:...")
+    if scheme not in SCHEMES:
+        raise DatabaseError(f"databases of the kind {scheme} are not supported")
+    if scheme == "sqlite" and match["host"]:
+        raise DatabaseError("a sqlite URL has three slashes before its file")
+    return DatabaseUrl(
+        scheme,
+        match["name"],
+        unquote(match["user"] or ""),
+        unquote(match["password"] or ""),
+        (match["host"] or "").strip("[]"),
+        int(match["port"]) if match["port"] else None,
+    )
+
+
+def identifier(name: str) -> str:
+    """Return the name of a table or column as it is; raises DatabaseError for what is none."""
+    if not _IDENTIFIER.match(name):
+        raise DatabaseError(f"not a name of a table or column: {name[:64]!r}")
+    return name

@@ -1,0 +1,95 @@
+"""Database servers (MySQL, PostgreSQL) through SQLAlchemy's asyncio engines.
+
+The engine, and with it SQLAlchemy, is loaded with the first statement: it takes a good half second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from kamailiod.script.database import TIMEOUT, DatabaseUrl, Health, Parameters, Row
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+T = TypeVar("T")
+
+_DRIVERS = {
+    "mysql": "mysql+aiomysql",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+_CONNECTIONS = 4
+_RECYCLE_SECONDS = 1800
+
+
+class ServerDatabase:
+    """One database of a server, with a small pool of connections that heals by itself."""
+
+    def __init__(self, url: DatabaseUrl, health: Health) -> None:
+        self._url = url
+        self._health = health
+        self._engine: AsyncEngine | None = None
+
+    def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return None: a server is always waited for."""
+        return None
+
+    async def fetch(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query; None when it failed or took longer than TIMEOUT."""
+        return await self._guarded(self._fetch(statement, parameters))
+
+    async def execute(self, statement: str, parameters: Parameters) -> int | None:
+        """Run and commit a statement, return how many rows it changed; None when it failed."""
+        return await self._guarded(self._execute(statement, parameters))
+
+    async def _fetch(self, statement: str, parameters: Parameters) -> Sequence[Row]:
+        from sqlalchemy import text
+
+        async with self._opened().connect() as connection:
+            result = await connection.execute(text(statement), dict(parameters))
+            return [tuple(row) for row in result]
+
+    async def _execute(self, statement: str, parameters: Parameters) -> int:
+        from sqlalchemy import text
+
+        async with self._opened().begin() as connection:
+            result = await connection.execute(text(statement), dict(parameters))
+            return int(result.rowcount)
+
+    async def _guarded(self, work: Coroutine[object, object, T]) -> T | None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                result = await work
+        except (SQLAlchemyError, OSError, TimeoutError, ImportError) as error:
+            # Only the kind: a driver's text may hold the URL with its password.
+            self._health.bad(type(error).__name__)
+            return None
+        self._health.good()
+        return result
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            from sqlalchemy import URL
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            url = self._url
+            self._engine = create_async_engine(
+                URL.create(
+                    _DRIVERS[url.scheme],
+                    url.user or None,
+                    url.password or None,
+                    url.host or None,
+                    url.port,
+                    url.name,
+                ),
+                pool_size=_CONNECTIONS,
+                pool_timeout=TIMEOUT,
+                pool_recycle=_RECYCLE_SECONDS,
+                pool_pre_ping=True,
+            )
+        return self._engine

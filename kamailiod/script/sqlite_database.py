@@ -1,0 +1,116 @@
+"""SQLite files: reads at once from the page cache, writes in a thread.
+
+A look-up by an index takes some microseconds here, less than handing it to another thread; what
+would wait for a lock is tried again later instead of blocking the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kamailiod.script.database import TIMEOUT, Health, Parameters, Row
+
+_AGAIN_SECONDS = 0.02
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class SqliteDatabase:
+    """One SQLite file; it is opened when first used and again when it was replaced."""
+
+    def __init__(
+        self, path: str, loop: Callable[[], asyncio.AbstractEventLoop], health: Health
+    ) -> None:
+        self._path = path
+        self._loop = loop
+        self._health = health
+        self._reader: sqlite3.Connection | None = None
+        self._file = (0, 0)
+
+    def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query; None when the file is locked or broken just now."""
+        try:
+            rows: list[Row] = self._connection().execute(statement, parameters).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return None
+        self._health.good()
+        return rows
+
+    async def fetch(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query, waiting for locks up to TIMEOUT; None when it failed."""
+        deadline = self._loop().time() + TIMEOUT
+        while True:
+            try:
+                rows: list[Row] = self._connection().execute(statement, parameters).fetchall()
+                self._health.good()
+                return rows
+            except (sqlite3.Error, OSError) as error:
+                if not _is_busy(error) or self._loop().time() > deadline:
+                    self._failed(error)
+                    self._health.bad(str(error))
+                    return None
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def execute(self, statement: str, parameters: Parameters) -> int | None:
+        """Run and commit a statement in a thread; how many rows it changed, None when it failed."""
+        return await self._loop().run_in_executor(None, self.execute_at_once, statement, parameters)
+
+    def execute_at_once(self, statement: str, parameters: Parameters) -> int | None:
+        """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
+        try:
+            connection = sqlite3.connect(self._path, timeout=TIMEOUT)
+            try:
+                with connection:
+                    changed = connection.execute(statement, parameters).rowcount
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            self._health.bad(str(error))
+            return None
+        self._health.good()
+        return changed
+
+    def _connection(self) -> sqlite3.Connection:
+        status = os.stat(self._path)
+        file = (status.st_dev, status.st_ino)
+        if self._reader is None or file != self._file:
+            self._close()
+            uri = Path(self._path).absolute().as_uri() + "?mode=rw"
+            self._reader = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+            self._file = file
+        return self._reader
+
+    def _failed(self, error: Exception) -> None:
+        if not _is_busy(error):
+            self._close()
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def create_file(path: str, statements: Sequence[str]) -> None:
+    """Run statements in a SQLite file, made with its folder (0600, 0700) when it is absent.
+
+    Meant for start-up: it blocks.  Raises OSError or sqlite3.Error.
+    """
+    file = Path(path)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(file, timeout=TIMEOUT)
+    try:
+        with connection:
+            for statement in statements:
+                connection.execute(statement)
+    finally:
+        connection.close()
+
+
+def _is_busy(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _BUSY
