@@ -175,7 +175,7 @@ class Corex(Module):
     @kemi("corex.is_faked_msg")
     def is_faked_msg(self, context: Context) -> int:
         """Return 1 when there is no real message in this run, else -1."""
-        return 1 if context.source.received_at == 0 and not context.message.vias else -1
+        return 1 if context.source.port == 0 else -1
 
     @kemi(native="is_incoming")
     def is_incoming(self, context: Context) -> int:

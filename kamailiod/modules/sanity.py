@@ -156,7 +156,11 @@ def _scheme(message: SipMessage, params: SanityParams) -> Failure | None:
 def _required(message: SipMessage, params: SanityParams) -> Failure | None:
     if message.from_ is None:
         return Failure(400, b"Invalid From Header")
-    if message.to is None:
+    to = message.to
+    if to is None:
+        return Failure(400, b"Invalid To Header")
+    if message.method == b"REGISTER" and to.uri is not None and to.uri.scheme not in _ROUTABLE:
+        # A registrar keeps nothing but SIP and tel addresses (RFC 3261 10.3 step 5).
         return Failure(400, b"Invalid To Header")
     return None
 
@@ -192,9 +196,7 @@ def _from_uri(message: SipMessage, params: SanityParams) -> Failure | None:
 
 def _to_uri(message: SipMessage, params: SanityParams) -> Failure | None:
     address = message.to
-    uri = address.uri if address is not None else None
-    # A registrar keeps nothing but SIP and tel addresses (RFC 3261 10.3 step 5, RFC 4475 3.3.4).
-    if uri is None or (message.method == b"REGISTER" and uri.scheme not in _ROUTABLE):
+    if address is None or address.uri is None:
         return Failure(400, b"Invalid To Header")
     return None
 

@@ -158,7 +158,7 @@ class Uris:
         """Replace the host of the URI in a variable."""
         return self._rewrite(context, variable, None, host)
 
-    @kemi(native=("tel2sip", "tel2sip2"))
+    @kemi(native=("tel2sip", "tel2sip2"), routes=_BRANCHING | Route.ONREPLY | Route.REPLY)
     def tel2sip(self, context: Context, uri: bytes, host: bytes, variable: bytes) -> int:
         """Store the SIP URI of a tel URI at a host in a variable; other URIs as they are."""
         parsed = parse_uri(uri)

@@ -53,7 +53,7 @@ class Bodies:
         _store(context, body, content_type)
         return 1
 
-    @kemi("textops.set_body_hex", routes=_ROUTES)
+    @kemi("textops.set_body_hex")
     def set_body_hex(self, context: Context, digits: bytes, content_type: bytes) -> int:
         """Replace the body, given in hexadecimal digits, and its Content-Type."""
         return self.set_body(context, _from_hex(digits), content_type)

@@ -6,9 +6,11 @@ Owns pure string tests: 1 for true, negative for false, with Kamailio's numbers.
 from __future__ import annotations
 
 from kamailiod.modules.textops_functions.patterns import pattern
-from kamailiod.script.context import Context
+from kamailiod.script.context import Context, Route
 from kamailiod.script.module import kemi
 from kamailiod.script.services import Services
+
+_ROUTES = Route.REQUEST | Route.FAILURE | Route.BRANCH | Route.ONREPLY | Route.REPLY
 
 
 class Strings:
@@ -80,7 +82,7 @@ class Strings:
             return -1
         return 1 if any(e and subject.startswith(e) for e in _elements(items, separator)) else -1
 
-    @kemi("textops.regex_substring")
+    @kemi("textops.regex_substring", routes=_ROUTES)
     def regex_substring(
         self,
         context: Context,
