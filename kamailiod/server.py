@@ -26,6 +26,7 @@ from kamailiod.loading import (
 from kamailiod.metrics.core_statistics import CORE_STATISTICS
 from kamailiod.metrics.statistics import Statistics
 from kamailiod.modules.app_lua import AppLua
+from kamailiod.modules.corex import Corex
 from kamailiod.net.address import ListenAddress
 from kamailiod.net.errors import BindError
 from kamailiod.net.listening import ListeningSockets, refuse_taken
@@ -160,7 +161,7 @@ class Server:
             (alias.host.lower().encode(), alias.port, alias.proto.encode())
             for alias in settings.alias
         ]
-        resolver = Resolver({}, use_srv=True)
+        resolver = Resolver()
         network = Network(addresses, aliases, resolver, bool(settings.reply_to_via))
         memory = (self._line.shared_memory or settings.shm_mem_size or _DEFAULT_MEMORY) << 20
         return ProcessServices(
@@ -172,7 +173,7 @@ class Server:
     def _load_modules(self, services: ProcessServices) -> None:
         known = catalogue(self._kinds)
         names = [module.name for module in self._config.load_modules if module.name in self._kinds]
-        for name in (*(n for n in ALWAYS if n in self._kinds), *names):
+        for name in (*ALWAYS, *names):
             services.load(name)
         used = set(self._config.modules_used(known))
         for path in self._scripts():
@@ -186,6 +187,9 @@ class Server:
                 services.log.warning(
                     "core", f"{parameter.position}: modparam {parameter.name} has no effect here"
                 )
+        corex = services.modules.get("corex")
+        if isinstance(corex, Corex):
+            services.network.resolver.add_static(corex.static_records)
         for warning in self._config.warnings:
             services.log.warning("core", str(warning))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from lupa import luajit21
@@ -61,7 +62,7 @@ class Runtime:
         )
         self._log = log
         self._block = block
-        self._bridge = self._lua.compile(_bridge_source(), name=_BRIDGE)(
+        bridge = self._lua.compile(_bridge_source(), name=_BRIDGE)(
             _BRIDGE,
             root.encode(),
             _logger(log),
@@ -73,11 +74,13 @@ class Runtime:
             nil_concat,
             nonblocking and warn_global_writes,
         )
-        self._start = self._bridge[b"start"]
-        self._resume = self._bridge[b"resume"]
+        # Taken out once: indexing a Lua table while a coroutine runs may give a stray tuple.
+        self._bridge = SimpleNamespace(**{name.decode(): f for name, f in bridge.items()})
+        self._start = self._bridge.start
+        self._resume = self._bridge.resume
         for function in functions:
             self.bind(function.name, self.wrap(function))
-        self._bridge[b"snapshot"]()
+        self._bridge.snapshot()
 
     def load(self, path: str, context: object = None) -> None:
         """Run a script file's top level; loading it again replaces the globals it defines.
@@ -115,15 +118,15 @@ class Runtime:
         What waits in it is yielded, so it must be called from Lua, inside a started function.
         """
         source = wrapper_source(function).encode()
-        return self._bridge[b"wrap"](source, function.call, function.name.encode())
+        return self._bridge.wrap(source, function.call, function.name.encode())
 
     def bind(self, name: str, value: object) -> None:
         """Put a Lua function or a plain value into the root table under a dotted name."""
-        self._bridge[b"bind"](name.encode(), value)
+        self._bridge.bind(name.encode(), value)
 
     def set_global(self, name: str, value: object) -> None:
         """Set a global variable of the state."""
-        self._bridge[b"set_global"](name.encode(), value)
+        self._bridge.set_global(name.encode(), value)
 
     def table(self, values: Mapping[Any, object] | Iterable[object]) -> LuaTable:
         """A Lua table from a mapping (keys bytes or int) or, numbered from 1, from a sequence."""
@@ -135,7 +138,7 @@ class Runtime:
 
     def function(self, name: bytes) -> LuaFunction | None:
         """The global function of this possibly dotted name: quicker to start than its name."""
-        return self._bridge[b"lookup"](name)
+        return self._bridge.lookup(name)
 
     @property
     def run_function(self) -> LuaFunction:
@@ -143,12 +146,12 @@ class Runtime:
 
         It gives 1, or -1 after a logged error, and lets waits through: what `lua_run` is made of.
         """
-        return self._bridge[b"run_function"]
+        return self._bridge.run_function
 
     @property
     def memory(self) -> int:
         """Bytes in use by the Lua state."""
-        return int(self._bridge[b"memory"]() * 1024)
+        return int(self._bridge.memory() * 1024)
 
     def start(self, context: object, function: bytes | LuaFunction, *arguments: object) -> Outcome:
         """Run a script function in a coroutine until it ends or waits; errors are logged.
@@ -178,7 +181,7 @@ class Runtime:
         if outcome[0] == FAILED:
             self._log(L_DBG, _text(outcome[1]))
         else:
-            self._bridge[b"abandon"](outcome[1])
+            self._bridge.abandon(outcome[1])
 
     def run_to_completion(
         self, context: object, function: bytes | LuaFunction, *arguments: object
@@ -188,17 +191,17 @@ class Runtime:
         For mod_init, child_init and event routes. Globals written here are not warned about.
         """
         outcome = self._completed(self.start(context, function, *arguments))
-        self._bridge[b"snapshot"]()
+        self._bridge.snapshot()
         return outcome
 
     def _compile(self, source: bytes, name: str) -> LuaFunction:
-        chunk, message = self._bridge[b"compile"](source, b"@" + name.encode())
+        chunk, message = self._bridge.compile(source, b"@" + name.encode())
         if message:
             raise syntax_error(name, message)
         return chunk
 
     def _run_chunk(self, chunk: LuaFunction, context: object, *arguments: object) -> Any:
-        code, detail, wait, value = self._bridge[b"evaluate"](context, chunk, *arguments)
+        code, detail, wait, value = self._bridge.evaluate(context, chunk, *arguments)
         outcome: Outcome | tuple[int, bytes] = code
         if code == FAILED:
             raise LuaScriptError(_text(detail))
@@ -206,7 +209,7 @@ class Runtime:
             outcome = self._completed(Suspended(context, detail, wait))
         if outcome == FAILED:
             raise LuaScriptError("the script failed after a wait, see the log")
-        self._bridge[b"snapshot"]()
+        self._bridge.snapshot()
         return value()
 
     def _completed(self, outcome: Outcome) -> Outcome:

@@ -24,18 +24,17 @@ _CACHE_ENTRIES = 10000
 
 
 class Resolver:
-    """Answers at once what needs no look-up, else with an awaitable.
+    """Answers at once what needs no look-up, else with an awaitable; time-outs in seconds."""
 
-    `static` maps lower-case names to literals and is asked first (corex dns_cache).
-    """
-
-    def __init__(
-        self, static: Mapping[bytes, Sequence[bytes]], use_srv: bool = True, timeout: float = 3.0
-    ) -> None:
-        self._static = static
+    def __init__(self, use_srv: bool = True, timeout: float = 3.0) -> None:
+        self._static: dict[bytes, Sequence[bytes]] = {}
         self._use_srv = use_srv
         self._timeout = timeout
         self._cache: dict[tuple[bytes, int, bytes], tuple[float, Sequence[Choice] | None]] = {}
+
+    def add_static(self, records: Mapping[bytes, Sequence[bytes]]) -> None:
+        """Add names (lower case) with their literals, which are asked first."""
+        self._static.update(records)
 
     def resolve(
         self, uri: Uri, transport: bytes
