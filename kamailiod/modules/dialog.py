@@ -16,6 +16,7 @@ from kamailiod.modules.dialog_tracking.attachment import (
 from kamailiod.modules.dialog_tracking.commands import DialogCommands
 from kamailiod.modules.dialog_tracking.params import WITHOUT_EFFECT, DialogParams
 from kamailiod.modules.dialog_tracking.records import Records
+from kamailiod.modules.dialog_tracking.tally import ACTIVE, EARLY
 from kamailiod.modules.dialog_tracking.tracker import BOTH, Hook, Tracker
 from kamailiod.modules.dialog_tracking.variables import DialogVariables
 from kamailiod.modules.rr import Rr
@@ -41,10 +42,12 @@ class Dialogs(DialogVariables, DialogCommands, Module):
     name: ClassVar[str] = "dialog"
     Params: ClassVar[type[DialogParams]] = DialogParams
     without_effect: ClassVar[tuple[str, ...]] = WITHOUT_EFFECT
+    gauges: ClassVar[tuple[str, ...]] = (ACTIVE, EARLY)
     statistics: ClassVar[tuple[str, ...]] = (
         "dialog:processed_dialogs",
         "dialog:failed_dialogs",
         "dialog:expired_dialogs",
+        *gauges,
     )
     event_routes: ClassVar[tuple[str, ...]] = ("dialog:start", "dialog:end", "dialog:failed")
 
@@ -73,11 +76,8 @@ class Dialogs(DialogVariables, DialogCommands, Module):
 
     def child_init(self, rank: int) -> None:
         """Count and write late in the workers; look for deadlines in the timer process."""
-        statistics = self.services.statistics
         tracker = self.tracker
-        tracker.count_processed = statistics.counter("dialog:processed_dialogs")
-        tracker.count_failed = statistics.counter("dialog:failed_dialogs")
-        tracker.count_expired = statistics.counter("dialog:expired_dialogs")
+        tracker.open(self.services.statistics.counter)
         if rank == -1:
             self.services.timers.every(_SWEEP_SECONDS, self.hand_out_due)
         elif rank > 0:

@@ -40,8 +40,10 @@ class DialogCommands(Module):
 
         Operators are eq, ne, re and sw for text, eq, lt and gt for numbers.
         """
-        if key not in _MATCHED or op not in _OPERATORS:
-            raise RpcFault(500, "Invalid matching key or operator")
+        if key not in _MATCHED:
+            raise RpcFault(500, "Invalid matching key parameter")
+        if op not in _OPERATORS:
+            raise RpcFault(500, "Invalid matching operator parameter")
         read, operator = _MATCHED[key], _OPERATORS[op]
         found = [dialog for dialog in self.store.items() if operator(read(dialog), value)]
         return self._described(found[:limit] if limit > 0 else found)
@@ -87,7 +89,7 @@ class DialogCommands(Module):
         found = self.store.find(callid.encode(), ftag.encode(), ttag.encode())
         if found is None:
             raise RpcFault(404, "Dialog not found")
-        return f"state:{found[0].state}"
+        return "Alive"
 
     def _find(self, callid: str, ftag: str, ttag: str, missing: str) -> Dialog:
         found = self.store.find(callid.encode(), ftag.encode(), ttag.encode())

@@ -17,6 +17,7 @@ from kamailiod.modules.dialog_tracking.attachment import (
     attachment,
 )
 from kamailiod.modules.dialog_tracking.records import Records
+from kamailiod.modules.dialog_tracking.tally import Tally
 from kamailiod.modules.tm import LocalRequest, Tm
 from kamailiod.script.context import Context, Happening, Route
 from kamailiod.script.log import ERROR, WARNING
@@ -76,9 +77,17 @@ class Tracker:
         self._headers = tuple(
             line for line in params.dlg_extra_hdrs.encode().split(b"\r\n") if line
         )
-        self.count_processed: Callable[[], object] = _count_nothing
-        self.count_failed: Callable[[], object] = _count_nothing
-        self.count_expired: Callable[[], object] = _count_nothing
+        self.tally: Tally
+        self.count_processed: Callable[[], object]
+        self.count_failed: Callable[[], object]
+        self.count_expired: Callable[[], object]
+
+    def open(self, counter: Callable[[str], Callable[..., object]]) -> None:
+        """Open the counters, after the fork."""
+        self.tally = Tally(counter)
+        self.count_processed = counter("dialog:processed_dialogs")
+        self.count_failed = counter("dialog:failed_dialogs")
+        self.count_expired = counter("dialog:expired_dialogs")
 
     def begin(self, context: Context, timeout: int) -> bool:
         """Follow an initial INVITE; the dialog is stored as soon as there is a transaction.
@@ -182,9 +191,7 @@ class Tracker:
             dialog.to_tag = context.message.to_tag
             dialog.to_contact = context.uri
             self._answered(context, dialog)
-        state = next_state(dialog.state, Event.ACKNOWLEDGED)
-        if state is not None:
-            dialog.state = state
+        if self._move(dialog, Event.ACKNOWLEDGED):
             dialog.expires = dialog.start_time + dialog.timeout
             self.records.write_later(dialog)
 
@@ -240,18 +247,24 @@ class Tracker:
         dialog.to_contact = answering or dialog.to_contact
         self.records.write_later(dialog)
 
+    def _move(self, dialog: Dialog, event: Event) -> bool:
+        state = next_state(dialog.state, event)
+        if state is None:
+            return False
+        self.tally.moved(dialog.state, state)
+        dialog.state = state
+        return True
+
     def _provisional(self, dialog: Dialog, reply: SipMessage) -> None:
-        state = next_state(dialog.state, Event.PROVISIONAL)
         tag = reply.to_tag
-        if state is not None and tag:
-            dialog.state = state
+        if tag and self._move(dialog, Event.PROVISIONAL):
             dialog.to_tag = tag
             self.records.write_later(dialog)
 
     def _answered(
         self, context: Context, dialog: Dialog, answer: SipMessage | None = None
     ) -> None:
-        dialog.state = next_state(dialog.state, Event.ANSWERED) or dialog.state
+        self._move(dialog, Event.ANSWERED)
         now = int(self.clock())
         dialog.start_time = now
         dialog.expires = now + (self.params.noack_timeout or dialog.timeout)
@@ -272,6 +285,7 @@ class Tracker:
     ) -> bool:
         """End a dialog, once: remove it, account it, tell the script."""
         failed = dialog.state <= State.EARLY
+        self.tally.moved(dialog.state, State.DELETED)
         dialog.state = State.DELETED
         if self._in_setup.get(dialog.call_id) is dialog:
             del self._in_setup[dialog.call_id]
@@ -334,11 +348,14 @@ class Tracker:
         one counts as acknowledged, so that no live call is ended for the lack of it.
         """
         for held in list(self.records.store.items()):
-            if held.owner != rank or held.state != State.UNACKNOWLEDGED:
+            if held.owner != rank:
+                continue
+            self.tally.moved(0, held.state)
+            if held.state != State.UNACKNOWLEDGED:
                 continue
             dialog = self.records.get(held.h_entry, held.h_id)
             if dialog is not None:
-                dialog.state = State.CONFIRMED
+                self._move(dialog, Event.ACKNOWLEDGED)
                 dialog.expires = dialog.start_time + dialog.timeout
                 self.records.write(dialog)
 
@@ -356,10 +373,6 @@ class Tracker:
     def _call_hooks(self, context: Context, dialog: Dialog, event: Event | None) -> None:
         for hook in self.hooks:
             hook(context, dialog, event)
-
-
-def _count_nothing() -> None:
-    """Stand in for a counter before child_init."""
 
 
 def _take_no_answer(status: int, reply: SipMessage | None) -> None:

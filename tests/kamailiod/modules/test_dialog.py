@@ -31,6 +31,21 @@ def test_a_call_goes_through_its_states(call: ProxiedCall) -> None:
     assert call.services.statistics.counts["dialog:failed_dialogs"] == 0
 
 
+def test_gauges_go_up_and_down(call: ProxiedCall) -> None:
+    counts = call.services.statistics.counts
+    call.request(b"INVITE")
+    assert (counts["dialog:early_dialogs"], counts["dialog:active_dialogs"]) == (0, 0)
+    call.reply(180, b"Ringing")
+    assert (counts["dialog:early_dialogs"], counts["dialog:active_dialogs"]) == (1, 0)
+    call.reply(200)
+    assert (counts["dialog:early_dialogs"], counts["dialog:active_dialogs"]) == (0, 1)
+    counts.clear()  # a restarted process starts at 0
+    call.restart_worker()
+    assert (counts["dialog:early_dialogs"], counts["dialog:active_dialogs"]) == (0, 1)
+    call.request(b"BYE", 2, to_tag=b"callee")
+    assert (counts["dialog:early_dialogs"], counts["dialog:active_dialogs"]) == (0, 0)
+
+
 def test_the_record_route_carries_both_numbers_backwards(call: ProxiedCall) -> None:
     call.request(b"INVITE")
     dialog = call.dialog

@@ -111,7 +111,7 @@ def test_rpc_ends_a_call(call: ProxiedCall) -> None:
     call.answer()
     with pytest.raises(RpcFault, match="Couldnt find callid"):
         call.dialogs.terminate("x", "y", "z")
-    assert call.dialogs.is_alive("call-1@127.0.0.1", "caller", "callee") == "state:3"
+    assert call.dialogs.is_alive("call-1@127.0.0.1", "caller", "callee") == "Alive"
     assert call.dialogs.terminate("call-1@127.0.0.1", "caller", "callee") == {}
     assert call.dialog is None
     assert len(call.sent(b"BYE")) == 2
