@@ -62,7 +62,7 @@ class SqliteDatabase:
     def execute_at_once(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
         try:
-            connection = sqlite3.connect(self._path, timeout=TIMEOUT)
+            connection = self._connect(TIMEOUT)
             try:
                 with connection:
                     changed = connection.execute(statement, parameters).rowcount
@@ -79,10 +79,14 @@ class SqliteDatabase:
         file = (status.st_dev, status.st_ino)
         if self._reader is None or file != self._file:
             self._close()
-            uri = Path(self._path).absolute().as_uri() + "?mode=rw"
-            self._reader = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+            self._reader = self._connect(0.0)
             self._file = file
         return self._reader
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        # Without mode=rw a missing file would be made, empty and readable for all.
+        uri = Path(self._path).absolute().as_uri() + "?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=timeout)
 
     def _failed(self, error: Exception) -> None:
         if not _is_busy(error):

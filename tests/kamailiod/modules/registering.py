@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from tests.kamailiod.fakes import FakeServices, context_of
-
 from kamailiod.modules.registrar import Registrar
 from kamailiod.script.context import Context
+from tests.kamailiod.fakes import FakeServices, context_of
 
 _branches = itertools.count()
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.kamailiod.fakes import FakeServices, context_of
-from tests.kamailiod.modules.registering import Phone, answer, request
 
 from kamailiod.modules.registrar import Registrar
 from kamailiod.modules.usrloc import Usrloc
+from tests.kamailiod.fakes import FakeServices, context_of
+from tests.kamailiod.modules.registering import Phone, answer, request
 
 TORTURE = Path("/work/shared/torture")
 MakePhone = Callable[..., Phone]
