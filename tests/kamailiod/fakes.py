@@ -1,4 +1,4 @@
-"""A server without processes and sockets, for tests of modules: what Services promises, recorded."""
+"""A server without processes and sockets for tests of modules: what Services promises, recorded."""
 
 from __future__ import annotations
 
