@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kamailiod.script.context import Context, Value
 from kamailiod.script.variables.accessor import Getter, Registry, Setter, register_all
+from kamailiod.script.variables.request_uri import with_user
 from kamailiod.script.variables.value import plain_text
 from kamailiod.sip.message import SipMessage, line_body
 from kamailiod.sip.name_addr import NameAddr, parse_name_addr
@@ -110,7 +111,7 @@ def _with_user(address: NameAddr, value: bytes) -> NameAddr | None:
     uri = address.uri
     if uri is None:
         return None
-    return NameAddr(address.display, uri.with_parts(user=value), address.parameters)
+    return NameAddr(address.display, with_user(uri, value), address.parameters)
 
 
 def _with_host(address: NameAddr, value: bytes) -> NameAddr | None:

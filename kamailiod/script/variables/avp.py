@@ -5,9 +5,12 @@ Owns their names and write rules; where they are kept is in the context.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kamailiod.script.context import Context, Value
 from kamailiod.script.variables.accessor import (
     Accessor,
+    Factory,
     Index,
     Registry,
     Specification,
@@ -17,8 +20,9 @@ from kamailiod.script.variables.value import text
 
 def register(registry: Registry) -> None:
     """Register $var, $vz, $vn, $avp and $cnt."""
-    registry.register(b"var", _variable)
-    registry.register(b"vz", _variable)
+    variable = variable_factory({})
+    registry.register(b"var", variable)
+    registry.register(b"vz", variable)
     registry.register(b"vn", _nullable)
     registry.register(b"avp", stack)
 
@@ -34,19 +38,25 @@ def key(name: bytes) -> bytes:
     return name[2:] if name[:2] == b"s:" else name
 
 
-def _variable(specification: Specification) -> Accessor | None:
-    name = specification.inner
-    if not name:
-        return None
+def variable_factory(initial: Mapping[bytes, bytes | int]) -> Factory:
+    """Return the factory of $var; a variable is 0 in every request unless `initial` names it."""
 
-    def get(context: Context) -> Value:
-        return context.variables.get(name, 0)
+    def factory(specification: Specification) -> Accessor | None:
+        name = specification.inner
+        if not name:
+            return None
+        first = initial.get(name, 0)
 
-    def set(context: Context, value: Value) -> bool:
-        context.variables[name] = 0 if value is None else value
-        return True
+        def get(context: Context) -> Value:
+            return context.variables.get(name, first)
 
-    return Accessor(get, set)
+        def set(context: Context, value: Value) -> bool:
+            context.variables[name] = 0 if value is None else value
+            return True
+
+        return Accessor(get, set)
+
+    return factory
 
 
 def _nullable(specification: Specification) -> Accessor | None:
@@ -100,7 +110,7 @@ def _indexed(name: bytes, index: Index) -> Accessor:
         if not values:
             return None
         if isinstance(index, str):
-            return b",".join([text(value) for value in values])
+            return b", ".join([text(value) for value in values])
         assert index is not None
         return values[index] if -len(values) <= index < len(values) else None
 
@@ -111,8 +121,9 @@ def _indexed(name: bytes, index: Index) -> Accessor:
             return True
         assert index is not None
         if not -len(values) <= index < len(values):
-            return value is None
-        if value is None:
+            if value is not None:
+                values.insert(0, value)
+        elif value is None:
             del values[index]
         else:
             values[index] = value

@@ -49,7 +49,7 @@ def _branch_uri(specification: Specification) -> Accessor:
 
 
 def _all_uris(context: Context) -> Value:
-    return b",".join([branch.uri for branch in context.branches]) or None
+    return b", ".join([branch.uri for branch in context.branches]) or None
 
 
 def _destination_set(context: Context) -> Value:
@@ -95,7 +95,7 @@ def _branch(specification: Specification) -> Accessor | None:
 def _static_branch(specification: Specification) -> Accessor | None:
     name = specification.inner
     if name == b"count":
-        return Accessor(lambda context: 1 if STATIC in context.shared.notes else 0)
+        return Accessor(lambda context: len(context.branches))
     read, write = _READ.get(name), _WRITE.get(name)
     if read is None:
         return None

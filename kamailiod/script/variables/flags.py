@@ -15,7 +15,6 @@ from kamailiod.script.variables.accessor import (
     Specification,
     register_all,
 )
-from kamailiod.script.variables.value import integer
 
 Read = Callable[[Context], int]
 Write = Callable[[Context, int], None]
@@ -60,7 +59,9 @@ def _set_branch_flags(context: Context, value: int) -> None:
 
 def _setter(write: Write) -> Callable[[Context, Value], bool]:
     def set(context: Context, value: Value) -> bool:
-        write(context, integer(value) & 0xFFFFFFFF)
+        if isinstance(value, bytes):
+            return False
+        write(context, (value or 0) & 0xFFFFFFFF)
         return True
 
     return set
@@ -87,9 +88,11 @@ def _bit(read: Read, write: Write) -> Factory:
             return read(context) >> number & 1
 
         def set(context: Context, value: Value) -> bool:
+            if isinstance(value, bytes):
+                return False
             flags = read(context)
             bit = 1 << number
-            write(context, flags | bit if integer(value) else flags & ~bit)
+            write(context, flags | bit if value else flags & ~bit)
             return True
 
         return Accessor(get, set)

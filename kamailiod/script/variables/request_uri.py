@@ -53,6 +53,13 @@ def transport(uri: Uri) -> Value:
     return uri.parameter(b"transport") or b"UDP"
 
 
+def with_user(uri: Uri, user: bytes) -> bytes:
+    """Return a URI's text with another user part; its password goes only when the user does."""
+    if user and uri.password:
+        user = user + b":" + uri.password
+    return uri.with_parts(user=user)
+
+
 def scheme(uri: Uri) -> Value:
     """Return the scheme; a SIP URI with user=phone counts as tel (Kamailio's phone2tel)."""
     if uri.parameters and uri.is_sip and uri.parameter(b"user") == b"phone":
@@ -117,10 +124,6 @@ def _part_of(whose: Callable[[Context], Uri | None], part: UriPart) -> Getter:
     return get
 
 
-def _protocol_of_destination(uri: Uri) -> Value:
-    return uri.transport or b"udp"
-
-
 def _set_uri(context: Context, value: Value) -> bool:
     if not isinstance(value, bytes):
         return False
@@ -131,7 +134,11 @@ def _set_uri(context: Context, value: Value) -> bool:
 def _set_user(context: Context, value: Value) -> bool:
     if isinstance(value, int):
         return False
-    return _replace(context, user=value or b"")
+    uri = parse_uri(context.uri)
+    if uri is None:
+        return False
+    context.uri = with_user(uri, value or b"")
+    return True
 
 
 def _set_host(context: Context, value: Value) -> bool:
@@ -141,19 +148,19 @@ def _set_host(context: Context, value: Value) -> bool:
 
 
 def _set_port(context: Context, value: Value) -> bool:
-    digits = plain_text(value)
+    if isinstance(value, int):
+        return False
+    digits = value or b""
     if digits and not (digits.isdigit() and int(digits) < 65536):
         return False
     return _replace(context, port=int(digits or b"0"))
 
 
-def _replace(
-    context: Context, user: bytes | None = None, host: bytes | None = None, port: int | None = None
-) -> bool:
+def _replace(context: Context, host: bytes | None = None, port: int | None = None) -> bool:
     uri = parse_uri(context.uri)
     if uri is None:
         return False
-    context.uri = uri.with_parts(user=user, host=host, port=port)
+    context.uri = uri.with_parts(host=host, port=port)
     return True
 
 
@@ -183,7 +190,7 @@ GETTERS: dict[bytes, Getter] = {
     b"du duri": _destination_uri,
     b"dd": _part_of(_destination, host),
     b"dp": _part_of(_destination, port),
-    b"dP": _part_of(_destination, _protocol_of_destination),
+    b"dP": _part_of(_destination, transport),
 }
 
 SETTERS = {

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 # A trailing dot ends a name, so that "from $fU." in a text means what it seems to mean.
-_NAME = re.compile(rb"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*|\?")
+_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*|\?")
 _BLANKS = b" \t\r\n"
 _CLOSING = {b"(": b")", b"[": b"]", b"{": b"}"}
 

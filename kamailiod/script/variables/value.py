@@ -9,7 +9,7 @@ import re
 
 from kamailiod.script.context import Value
 
-_LEADING_NUMBER = re.compile(rb"\s*([+-]?[0-9]+)")
+_NUMBER = re.compile(rb"\s*([+-]?[0-9]{1,19})\s*\Z")
 
 
 def text(value: Value) -> bytes:
@@ -27,15 +27,13 @@ def plain_text(value: Value) -> bytes:
 
 
 def integer(value: Value) -> int:
-    """Return a value as integer: the number that a text begins with, else 0."""
-    if isinstance(value, int):
-        return value
-    match = _LEADING_NUMBER.match(value) if value else None
-    return int(match.group(1)) if match else 0
+    """Return a value as integer, 0 unless all of a text is one decimal number."""
+    return strict_integer(value) or 0
 
 
 def strict_integer(value: Value) -> int | None:
     """Return a value as integer, None unless all of a text is one decimal number."""
     if not isinstance(value, bytes):
         return value
-    return int(value) if re.fullmatch(rb"[+-]?[0-9]{1,19}", value) else None
+    match = _NUMBER.match(value)
+    return int(match.group(1)) if match else None

@@ -90,7 +90,7 @@ def _root_accessor(stacks_of: StacksOf, path: Path) -> Accessor:
     def get(context: Context) -> Value:
         stack = stacks_of(context).get(root)
         if isinstance(index, str):
-            return b",".join([text(plain(value)) for value in stack]) if stack else None
+            return b", ".join([text(plain(value)) for value in stack]) if stack else None
         return plain(at(stack, index or 0))
 
     def set(context: Context, value: Value) -> bool:
@@ -145,7 +145,7 @@ def _all_fields_accessor(stacks_of: StacksOf, path: Path) -> Accessor:
     def get(context: Context) -> Value:
         record = record_at(stacks_of(context), path.root, place)
         stack = None if record is None else record.get(path.field)
-        return b",".join([text(plain(value)) for value in stack]) if stack else None
+        return b", ".join([text(plain(value)) for value in stack]) if stack else None
 
     def set(context: Context, value: Value) -> bool:
         record = record_at(stacks_of(context), path.root, place)

@@ -1,0 +1,1 @@
+"""The script functions of module pv, by theme."""
