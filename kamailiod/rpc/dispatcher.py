@@ -31,13 +31,13 @@ class RpcDispatcher:
         self.commands = dict(sorted(commands.items()))
         self._log = log
 
-    async def answer_text(self, text: str | bytes) -> str | None:
-        """Return the answer to a request as JSON text; None when the request is not JSON."""
+    async def answer_json(self, text: str | bytes) -> Answer | None:
+        """Return the answer to a request given as JSON text; None when the text is no JSON."""
         try:
             request = json.loads(text)
         except (ValueError, RecursionError):
             return None
-        return to_json(await self.answer(request))
+        return await self.answer(request)
 
     async def answer(self, request: object) -> Answer:
         """Return the answer to a request; without method or version it has an empty result."""

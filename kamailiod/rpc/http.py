@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from kamailiod.metrics.exposition import Exposition
 from kamailiod.metrics.process_table import ProcessTable
-from kamailiod.rpc.dispatcher import RpcDispatcher
+from kamailiod.rpc.dispatcher import Answer, RpcDispatcher, to_json
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner, Request, Response
 
 _LARGEST_REQUEST = 1 << 20
-_PARSE_ERROR = {"code": -32700, "message": "Parse error"}
+_PARSE_ERROR = {"code": 400, "message": "Parse error"}
 _INDEX = (
     "kamailiod\n\n"
     "/health   whether all processes run\n"
@@ -122,11 +122,10 @@ class HttpServer:
             return web.Response(status=403, text=f"{refusal}\n")
         if request.content_type not in ("application/json", "application/json-rpc"):
             return web.Response(status=415, text="Content-Type: application/json is expected\n")
-        answer = await self._dispatcher.answer_text(await request.read())
+        answer = await self._dispatcher.answer_json(await request.read())
         if answer is None:
-            failed = {"jsonrpc": "2.0", "error": _PARSE_ERROR, "id": None}
-            return web.json_response(failed, status=400)
-        return web.Response(text=answer, content_type="application/json")
+            answer = {"jsonrpc": "2.0", "error": _PARSE_ERROR, "id": None}
+        return web.json_response(answer, status=_status(answer), dumps=to_json)
 
     def _refusal(self, request: Request) -> str:
         """Return why this caller may not, "" when it may.
@@ -143,6 +142,13 @@ class HttpServer:
         if not self._remote_rpc and not _is_from_here(request):
             return "Only for callers on this machine"
         return ""
+
+
+def _status(answer: Answer) -> int:
+    """Return the HTTP status, which is the fault's code, as Kamailio has it."""
+    fault = answer.get("error")
+    code = fault.get("code") if isinstance(fault, dict) else 200
+    return code if isinstance(code, int) and 200 <= code <= 599 else 500
 
 
 def _is_literal(host: str) -> bool:
