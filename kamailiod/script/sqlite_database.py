@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kamailiod.script.database import TIMEOUT, Health, Parameters, Row
 
 _AGAIN_SECONDS = 0.02
+_LOOK_SECONDS = 1.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class SqliteDatabase:
-    """One SQLite file; it is opened when first used and again when it was replaced."""
+    """One SQLite file, opened when first used, and again within a second of being replaced."""
 
     def __init__(
         self, path: str, loop: Callable[[], asyncio.AbstractEventLoop], health: Health
@@ -29,6 +31,7 @@ class SqliteDatabase:
         self._health = health
         self._reader: sqlite3.Connection | None = None
         self._file = (0, 0)
+        self._look_again = 0.0
 
     def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return the rows of a query; None when the file is locked or broken just now."""
@@ -75,8 +78,12 @@ class SqliteDatabase:
         return changed
 
     def _connection(self) -> sqlite3.Connection:
+        now = time.monotonic()
+        if self._reader is not None and now < self._look_again:
+            return self._reader
         status = os.stat(self._path)
         file = (status.st_dev, status.st_ino)
+        self._look_again = now + _LOOK_SECONDS
         if self._reader is None or file != self._file:
             self._close()
             self._reader = self._connect(0.0)

@@ -16,8 +16,10 @@ ALGORITHMS = {b"md5": "md5", b"sha-256": "sha256", b"sha-512-256": "sha512_256"}
 
 # credentials = "Digest" LWS dig-resp *( COMMA dig-resp )      (RFC 3261 25.1)
 _SCHEME = re.compile(rb"\s*(?i:digest)\s+(.*)\Z", re.DOTALL)
-_FIELD = re.compile(
-    rb"\s*([A-Za-z0-9\-_.!%*+`'~]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s,\"]*)\s*(?:,|\Z)", re.DOTALL
+# The last alternative takes what is no such list: one pass over the text reads and checks it.
+_FIELDS = re.compile(
+    rb"\s*([A-Za-z0-9\-_.!%*+`'~]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))\s*(?:,|\Z)|(.+)",
+    re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -71,20 +73,12 @@ def parse_credentials(body: bytes) -> Credentials | None:
     match = _SCHEME.match(body)
     if match is None:
         return None
-    text = match.group(1)
     fields: dict[bytes, bytes] = {}
-    position = 0
-    while position < len(text):
-        field = _FIELD.match(text, position)
-        if field is None:
+    for name, quoted, plain, rest in _FIELDS.findall(match.group(1)):
+        if rest:
             return None
-        name, value = field.groups()
-        if value[:1] == b'"':
-            value = value[1:-1]
-            if b"\\" in value:
-                value = _ESCAPED.sub(rb"\1", value)
-        fields.setdefault(name.lower(), value)
-        position = field.end()
+        value = quoted or plain
+        fields[name.lower()] = _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
     return Credentials(fields)
 
 

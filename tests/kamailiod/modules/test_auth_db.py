@@ -160,7 +160,7 @@ def test_a_database_that_must_be_awaited(server: Server) -> None:
 
 
 def test_a_dead_database_is_an_error(server: Server) -> None:
-    server.path.unlink()
+    server.path.write_bytes(b"no database at all" * 100)
     result = server.module.auth_check(server.request(), REALM, TABLE, 0)
     assert isinstance(result, Wait)
 
@@ -201,6 +201,11 @@ def test_commands(server: Server) -> None:
         run(module.rpc_rm("bob@example.com"))
     with pytest.raises(RpcFault, match="needed"):
         run(module.rpc_add("", "x"))
+
+
+def test_commands_without_the_database(services: FakeServices, tmp_path: Path) -> None:
+    server = Server(services, tmp_path)
+    run, module = server.run, server.module
     server.path.unlink()
     for work in (module.rpc_add("a", "b"), module.rpc_rm("a"), module.rpc_list()):
         with pytest.raises(RpcFault, match="database failed"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_reading_and_writing(tmp_path: Path, databases: Databases) -> None:
 
 
 def test_a_dead_database_is_none_and_heals(
-    tmp_path: Path, databases: Databases, lines: list[str]
+    tmp_path: Path, databases: Databases, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "k.db"
     database = databases.database(f"sqlite:///{path}")
@@ -96,6 +97,9 @@ def test_a_dead_database_is_none_and_heals(
         assert "works again" in lines[1]
         path.unlink()
         make(path, "replaced")
+        assert database.fetch_at_once(query, {}) == [("a",)]
+        later = time.monotonic() + 1.1
+        monkeypatch.setattr(time, "monotonic", lambda: later)
         assert database.fetch_at_once(query, {}) == [("replaced",)]
 
     asyncio.run(run())
