@@ -88,12 +88,16 @@ def _current_lines(context: Context) -> tuple[list[int], list[bytes]]:
 
 def _store_head(context: Context, numbers: list[int], lines: list[bytes], head: bytes) -> None:
     # A folded header is one line of a message, so its folds must not be taken for line ends.
+    # "." matches CR but not LF, so a rewriting may leave bare LF, or an empty line in the head.
     new: list[bytes] = []
-    for line in head.split(b"\r\n"):
+    for line in head.split(b"\n"):
+        line = line.removesuffix(b"\r")
         if line[:1] in (b" ", b"\t") and new:
             new[-1] += b"\r\n" + line
-        else:
+        elif line:
             new.append(line)
+    if not new:
+        return
     _store_first_line(context, lines[0], new[0])
     old = lines[1:]
     new = new[1:]
