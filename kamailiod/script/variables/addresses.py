@@ -6,6 +6,7 @@ Reading gives what was received; writing changes only the line that will be sent
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from kamailiod.script.context import Context, Value
 from kamailiod.script.variables.accessor import Getter, Registry, Setter, register_all
@@ -13,7 +14,7 @@ from kamailiod.script.variables.request_uri import with_user
 from kamailiod.script.variables.value import plain_text
 from kamailiod.sip.message import SipMessage, line_body
 from kamailiod.sip.name_addr import NameAddr, parse_name_addr
-from kamailiod.sip.uri import Uri, parse_uri
+from kamailiod.sip.uri import parse_uri
 
 Owner = Callable[[SipMessage], NameAddr | None]
 Change = Callable[[NameAddr, bytes], NameAddr | None]
@@ -21,17 +22,9 @@ Change = Callable[[NameAddr, bytes], NameAddr | None]
 
 def register(registry: Registry) -> None:
     """Register the variables of From and To."""
-    register_all(registry, _getters(b"f", b"from", _sender), _setters(b"f", b"from"))
-    register_all(registry, _getters(b"t", b"to", _recipient), _setters(b"t", b"to"))
+    register_all(registry, _getters(b"f", b"from", attrgetter("from_")), _setters(b"f", b"from"))
+    register_all(registry, _getters(b"t", b"to", attrgetter("to")), _setters(b"t", b"to"))
     register_all(registry, {b"tts": _to_tag_state})
-
-
-def _sender(message: SipMessage) -> NameAddr | None:
-    return message.from_
-
-
-def _recipient(message: SipMessage) -> NameAddr | None:
-    return message.to
 
 
 def _getters(letter: bytes, header: bytes, owner: Owner) -> dict[bytes, Getter]:
@@ -47,21 +40,24 @@ def _getters(letter: bytes, header: bytes, owner: Owner) -> dict[bytes, Getter]:
         address = owner(context.message)
         return None if address is None else address.tag or None
 
-    def part(choose: Callable[[Uri], Value]) -> Getter:
-        def get(context: Context) -> Value:
-            address = owner(context.message)
-            uri = None if address is None else parse_uri(address.uri_text)
-            return None if uri is None else choose(uri)
+    # Read for nearly every request, so each is one function.
+    def user(context: Context) -> Value:
+        address = owner(context.message)
+        uri = None if address is None else parse_uri(address.uri_text)
+        return None if uri is None else uri.user or None
 
-        return get
+    def host(context: Context) -> Value:
+        address = owner(context.message)
+        uri = None if address is None else parse_uri(address.uri_text)
+        return None if uri is None else uri.host or None
 
     return {
         b"%su %s" % (letter, header): uri_text,
-        b"%sU %s.user" % (letter, header): part(lambda uri: uri.user or None),
-        b"%sd %s.domain" % (letter, header): part(lambda uri: uri.host or None),
+        b"%sU %s.user" % (letter, header): user,
+        b"%sd %s.domain" % (letter, header): host,
         b"%sn" % letter: display,
         b"%st" % letter: tag,
-        b"%sUl" % letter: part(lambda uri: len(uri.user)),
+        b"%sUl" % letter: lambda context: len(plain_text(user(context))),
         b"%sul" % letter: lambda context: len(plain_text(uri_text(context))),
     }
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 # A trailing dot ends a name, so that "from $fU." in a text means what it seems to mean.
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*|\?")
 _BLANKS = b" \t\r\n"
-_CLOSING = {b"(": b")", b"[": b"]", b"{": b"}"}
+_BRACKETS = {b"(": re.compile(rb"[()]"), b"[": re.compile(rb"[\[\]]"), b"{": re.compile(rb"[{}]")}
+
+LONGEST = 2048
+"""How many bytes a bracketed part may have."""
+
+DEEPEST = 16
+"""How deep brackets may be nested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +80,20 @@ def _enclosed(text: bytes, position: int, opening: bytes) -> tuple[bytes, int]:
 
 
 def closing(text: bytes, position: int) -> int:
-    """Return where the bracket that opens at a position closes, -1 when it never does."""
+    """Return where the bracket that opens at a position closes, -1 when it never does.
+
+    What is nested deeper or reaches farther than any script's own text is taken as never closed:
+    a script may join what peers send to a text with variables.
+    """
     opening = text[position : position + 1]
-    ending = _CLOSING[opening]
     depth = 0
-    for place in range(position, len(text)):
-        character = text[place : place + 1]
-        if character == opening:
+    for match in _BRACKETS[opening].finditer(text, position, position + LONGEST):
+        if match.group() == opening:
             depth += 1
-        elif character == ending:
+            if depth > DEEPEST:
+                return -1
+        else:
             depth -= 1
             if depth == 0:
-                return place
+                return match.start()
     return -1

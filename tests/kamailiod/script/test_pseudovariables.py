@@ -336,6 +336,15 @@ def test_text_with_variables(script: Script) -> None:
     assert script.variables.format(b"$fU") is script.variables.format(b"$fU")
 
 
+@pytest.mark.parametrize("part", [b"$var(", b"$(var(", b"$", b"$(rU{", b"$_s("])
+def test_nested_without_end_is_text(script: Script, part: bytes) -> None:
+    text = part * 500
+    assert script.get(text) is None
+    assert len(script.expand(text)) <= len(text)
+    assert script.get(b"$var(" * 12 + b"x" + b")" * 12) == 0
+    assert script.get(b"$var(" * 400 + b"x" + b")" * 400) is None
+
+
 def test_cache_is_bounded(script: Script) -> None:
     for number in range(CACHED + 10):
         script.get(b"$var(v%d)" % number)
