@@ -157,13 +157,18 @@ class Tracker:
             self.match(context)
 
     def match(self, context: Context) -> bool:
-        """Find the dialog of a request by Call-ID and tags; whether there is one."""
+        """Find the dialog of a message by Call-ID and tags; whether there is one."""
         note = context.shared.notes.get(NOTE)
         if type(note) is Attachment and note.is_stored:
             return True
         message = context.message
         dialog = self.records.find(message.call_id, message.from_tag, message.to_tag)
-        return dialog is not None and self._within(context, dialog)
+        if dialog is None:
+            return False
+        if message.is_request:
+            return self._within(context, dialog)
+        attachment(context).attach(dialog, direction_of(dialog, message.from_tag, message.to_tag))
+        return True
 
     def _within(self, context: Context, dialog: Dialog) -> bool:
         message = context.message

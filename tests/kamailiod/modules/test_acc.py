@@ -131,6 +131,27 @@ def test_who_was_called_first_missed_a_call_that_goes_on(services: FakeServices)
     ]
 
 
+def test_a_call_is_missed_once(services: FakeServices) -> None:
+    call = Accounted(services, **FLAGS)
+
+    def voicemail(context: Context) -> None:
+        context.destination = b"sip:127.0.0.1:6070"
+        assert call.tm.t_relay(context) == 1
+
+    call.script.on_route[b"VOICEMAIL"] = voicemail
+
+    def prepare(context: Context) -> None:
+        call.set_flags(context)
+        call.tm.t_on_failure(context, b"VOICEMAIL")
+
+    call.prepare = prepare
+    call.request(b"INVITE")
+    call.reply(486, b"Busy Here")
+    call.reply(404, b"Not Found")
+    (line,) = call.lines()
+    assert line.endswith(";code=486;reason=Busy Here")
+
+
 @pytest.mark.parametrize(("report", "count"), [(0, 0), (1, 1)])
 def test_cancels_are_accounted_on_demand(services: FakeServices, report: int, count: int) -> None:
     call = Accounted(services, report_cancels=report, log_flag=1)

@@ -91,20 +91,41 @@ def test_before_there_is_a_transaction_nothing_is_stored(call: ProxiedCall) -> N
     assert call.dialog is not None
 
 
-def test_a_call_costs_three_writes(call: ProxiedCall, monkeypatch: pytest.MonkeyPatch) -> None:
-    writes: list[str] = []
-    records = call.dialogs.store._map
+@pytest.fixture
+def writes(call: ProxiedCall, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    made: list[str] = []
+    records = type(call.dialogs.store._map)
     for name in ("put", "update", "delete"):
-        original = getattr(type(records), name)
+        original = getattr(records, name)
 
         def counted(self, *args, _name=name, _original=original):  # type: ignore[no-untyped-def]  # a wrapper of any method
-            writes.append(_name)
+            made.append(_name)
             return _original(self, *args)
 
-        monkeypatch.setattr(type(records), name, counted)
+        monkeypatch.setattr(records, name, counted)
+    return made
+
+
+def test_a_call_costs_three_writes(call: ProxiedCall, writes: list[str]) -> None:
     call.answer()
     call.request(b"BYE", 2, to_tag=b"callee")
+    call.dialogs.tracker.records.flush()
     assert writes == ["put", "put", "delete"]
+
+
+def test_what_is_written_is_not_written_again(call: ProxiedCall, writes: list[str]) -> None:
+    call.request(b"INVITE")
+    call.reply(180, b"Ringing")
+    call.reply(200)
+    call.dialogs.tracker.records.flush()
+    assert writes == ["put", "put"]
+
+
+def test_the_cookie_of_another_call_does_not_end_it(call: ProxiedCall) -> None:
+    call.answer()
+    call.call_id = b"call-2@127.0.0.1"
+    call.request(b"BYE", 2, to_tag=b"callee")
+    assert call.dialog is not None
 
 
 def test_the_callee_may_hang_up(call: ProxiedCall) -> None:

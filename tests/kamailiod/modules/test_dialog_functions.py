@@ -2,9 +2,9 @@ import msgpack
 import pytest
 
 from kamailiod.modules.dialog_tracking.params import WITHOUT_EFFECT, DialogParams
-from kamailiod.script.context import Context
+from kamailiod.script.context import Context, Route
 from kamailiod.script.module import RpcFault, declared
-from tests.kamailiod.fakes import FakeServices
+from tests.kamailiod.fakes import FakeServices, context_of
 from tests.kamailiod.modules.proxied_call import CALLEE, CALLER, ProxiedCall, followed
 
 
@@ -35,6 +35,23 @@ def test_dlg_get_makes_a_dialog_current(call: ProxiedCall) -> None:
     assert call.dialogs.count(context, b"", None) == 1
     call.now += 12
     assert call.dialogs.lifetime(context, b"", None) == 12
+
+
+def test_a_reply_without_transaction_finds_its_dialog_and_changes_nothing(
+    call: ProxiedCall,
+) -> None:
+    call.answer()
+    call.dialogs.tracker.records.flush()
+    before = call.dialog
+    reply = context_of(
+        b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:a>;tag=caller\r\n"
+        b"To: <sip:b>;tag=callee\r\nCall-ID: %s\r\nCSeq: 99 INFO\r\n\r\n" % call.call_id,
+        Route.REPLY,
+    )
+    assert call.dialogs.is_known_dlg(reply) == 1
+    assert call.dialogs.dialog(reply, b"callid", None) == call.call_id
+    call.dialogs.tracker.records.flush()
+    assert call.dialog == before
 
 
 def test_flags_and_properties(call: ProxiedCall) -> None:
