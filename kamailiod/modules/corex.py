@@ -91,7 +91,7 @@ class Corex(Module):
 
     @kemi("corex.append_branch", native=())
     def append_branch(self, context: Context) -> int:
-        """Add a branch to the current request URI and destination."""
+        """Add a branch to the current request URI, which hands it $du, path, flags and socket."""
         add_branch(context)
         return 1
 

@@ -150,7 +150,10 @@ class Destination:
 
 
 def add_branch(context: Context, uri: bytes = b"", q: int = -1) -> None:
-    """Add a branch to the current request URI or to another; it inherits $du, path and flags."""
+    """Add a branch to another URI, or to the current one, which then loses what the branch took.
+
+    The branch takes $du, path, flags and send socket along, as Kamailio's append_branch does.
+    """
     context.branches.append(
         Branch(
             uri or context.uri,
@@ -164,6 +167,11 @@ def add_branch(context: Context, uri: bytes = b"", q: int = -1) -> None:
             context.instance,
         )
     )
+    if not uri:
+        context.destination = context.path = b""
+        context.ruid = context.location_ua = context.instance = b""
+        context.branch_flags = 0
+        context.socket = None
 
 
 def _replace_user(context: Context, uri: Uri, user: bytes) -> bool:

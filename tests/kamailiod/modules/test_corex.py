@@ -38,16 +38,18 @@ def test_branches(services: FakeServices, context: Context) -> None:
     corex: Corex = services.load(Corex)
     context.destination = b"sip:192.0.2.1"
     context.branch_flags = 4
-    assert corex.append_branch(context) == 1
     assert corex.append_branch_uri(context, b"sip:z@z") == 1
     assert corex.append_branch_uri_q(context, b"sip:y@y", b"0.5") == 1
     assert corex.append_branch_uri_q(context, b"sip:y@y", b"2") == -1
     assert corex.append_branch_uri_q(context, b"sip:y@y", b"high") == -1
+    assert (context.destination, context.branch_flags) == (b"sip:192.0.2.1", 4)
+    assert corex.append_branch(context) == 1
+    assert (context.destination, context.branch_flags) == (b"", 0)
     made = [(b.uri, b.destination, b.q, b.flags) for b in context.branches]
     assert made == [
-        (b"sip:joe;x=1@a.example:99;x=1", b"sip:192.0.2.1", -1, 4),
         (b"sip:z@z", b"sip:192.0.2.1", -1, 4),
         (b"sip:y@y", b"sip:192.0.2.1", 500, 4),
+        (b"sip:joe;x=1@a.example:99;x=1", b"sip:192.0.2.1", -1, 4),
     ]
 
 
