@@ -1,0 +1,1 @@
+"""kamailiod-ctl, the client of a running server."""
