@@ -14,7 +14,7 @@ from kamailiod.net.address import Target
 from kamailiod.net.network import Network
 from kamailiod.net.resolver import Choice
 from kamailiod.script.context import Branch, Context, Happening, Route
-from kamailiod.script.transactions import Transactions, loop_value, request_key, tell
+from kamailiod.script.transactions import Transactions, invite_key, loop_value, tell
 from kamailiod.sip.build import (
     REASONS,
     build_cancel,
@@ -415,7 +415,7 @@ class Relay:
         """Process a CANCEL (RFC 3261 16.10); False when it matches no INVITE here."""
         server = self.transactions.find_invite(context.message)
         if server is None:
-            waiting = self.transactions.pending.get(request_key(context.message, b"INVITE"))
+            waiting = self.transactions.pending.get(invite_key(context.message))
             if waiting is None:
                 return False
             server = self.transaction(waiting)

@@ -49,7 +49,7 @@ class Transactions:
 
     def find_invite(self, cancel: SipMessage) -> Transaction | None:
         """Return the INVITE transaction that a CANCEL is for (RFC 3261 9.2)."""
-        return self.servers.get(request_key(cancel, b"INVITE"))
+        return self.servers.get(invite_key(cancel))
 
     def find_client(self, reply: SipMessage) -> ClientTransaction | None:
         """Return the client transaction that a reply is for, by Via branch and CSeq method."""
@@ -140,16 +140,29 @@ class Transactions:
         return len(self.servers)
 
 
-def request_key(message: SipMessage, method: bytes = b"") -> Key:
+def request_key(message: SipMessage) -> Key:
     """Return what identifies a request's transaction (RFC 3261 17.2.3); an ACK has its INVITE's."""
-    named = method or (b"INVITE" if message.method == b"ACK" else message.method)
+    key = message.transaction_key
+    if key is None:
+        method = message.method
+        key = _key(message, b"INVITE" if method == b"ACK" else method)
+        message.transaction_key = key
+    return key
+
+
+def invite_key(cancel: SipMessage) -> Key:
+    """Return what identifies the INVITE transaction that a CANCEL is for (RFC 3261 9.2)."""
+    return _key(cancel, b"INVITE")
+
+
+def _key(message: SipMessage, method: bytes) -> Key:
     via = message.top_via
     branch = via.branch if via is not None else b""
     if via is not None and len(branch) > len(COOKIE) and branch[:7] == COOKIE:
-        return (branch, via.host, via.port, named)
+        return (branch, via.host, via.port, method)
     return (
         message.uri_text, message.from_tag, message.call_id, message.cseq[0],
-        bytes(via) if via is not None else b"", named,
+        bytes(via) if via is not None else b"", method,
     )  # fmt: skip
 
 

@@ -9,13 +9,12 @@ import re
 
 from kamailiod.sip.header_names import CANONICAL, canonical
 from kamailiod.sip.name_addr import NameAddr, parse_addresses, parse_name_addr
-from kamailiod.sip.uri import Uri, parse_uri
-from kamailiod.sip.via import Via, parse_vias
+from kamailiod.sip.uri import Uri, parameter_value, parse_uri
+from kamailiod.sip.via import Via, parse_top_via, parse_vias
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _LONE_LF = re.compile(rb"(?<!\r)\n")
-_CSEQ = re.compile(rb"([0-9]+)[ \t\r\n]+([A-Za-z0-9\-.!%*_+`'~]+)\Z")
 _STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([0-9]+)(?: (.*))?\Z", re.DOTALL)
 _REQUEST_LINE = re.compile(
     rb"(\S+)([ \t]+)(\S.*?)([ \t]+)(?i:SIP)/([0-9]+\.[0-9]+)([ \t]*)\Z", re.S
@@ -35,25 +34,10 @@ class SipMessage:
     """
 
     __slots__ = (
-        "_contacts",
-        "_cseq",
-        "_from",
-        "_to",
-        "_uri",
-        "_vias",
-        "body",
-        "call_id",
-        "data",
-        "fault",
-        "fault_status",
-        "index",
-        "is_request",
-        "lines",
-        "method",
-        "reason",
-        "status",
-        "uri_text",
-    )
+        "_bodies", "_contacts", "_cseq", "_from", "_from_tag", "_to", "_to_tag", "_top_via",
+        "_uri", "_vias", "body", "call_id", "data", "fault", "fault_status", "index",
+        "is_request", "lines", "method", "reason", "status", "transaction_key", "uri_text",
+    )  # fmt: skip
 
     def __init__(self, data: bytes, lines: list[bytes], body: bytes) -> None:
         self.data = data
@@ -68,22 +52,27 @@ class SipMessage:
         self.call_id = b""
         self.fault: str | None = None
         self.fault_status = 400
+        self.transaction_key: tuple[object, ...] | None = None
+        self._bodies: list[bytes] = []
+        self._top_via: Via | None = None
         self._vias: tuple[Via, ...] | None = None
-        self._from: NameAddr | bool | None = False
-        self._to: NameAddr | bool | None = False
+        self._from: NameAddr | None | bool = False
+        self._to: NameAddr | None | bool = False
+        self._from_tag: bytes | None = None
+        self._to_tag: bytes | None = None
         self._cseq: tuple[int, bytes] | None = None
-        self._uri: Uri | bool | None = False
+        self._uri: Uri | None | bool = False
         self._contacts: tuple[NameAddr, ...] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """Return the body of the first header of this canonical name, unfolded; None if absent."""
         numbers = self.index.get(name)
-        return line_body(self.lines[numbers[0]]) if numbers else None
+        return self._bodies[numbers[0]].strip() if numbers else None
 
     def headers(self, name: bytes) -> list[bytes]:
         """Return the bodies of all headers of this canonical name, unfolded, in order."""
-        lines = self.lines
-        return [line_body(lines[number]) for number in self.index.get(name, ())]
+        bodies = self._bodies
+        return [bodies[number].strip() for number in self.index.get(name, ())]
 
     def addresses(self, name: bytes) -> list[NameAddr] | None:
         """Parse all headers of a name as address lists; None when any of them is malformed."""
@@ -107,12 +96,11 @@ class SipMessage:
 
     @property
     def top_via(self) -> Via | None:
-        """The topmost Via without parsing the others."""
-        if self._vias is not None:
-            return self._vias[0] if self._vias else None
-        body = self.header(b"via")
-        parsed = parse_vias(body) if body is not None else ()
-        return parsed[0] if parsed else None
+        """The topmost Via, parsed without the others; None when there is none or it is broken."""
+        if self._top_via is None:
+            body = self.header(b"via")
+            self._top_via = parse_top_via(body) if body is not None else None
+        return self._top_via
 
     @property
     def uri(self) -> Uri | None:
@@ -140,21 +128,24 @@ class SipMessage:
     @property
     def from_tag(self) -> bytes:
         """The From tag, empty when absent."""
-        address = self.from_
-        return address.tag if address is not None else b""
+        if self._from_tag is None:
+            self._from_tag = _tag(self.header(b"from"))
+        return self._from_tag
 
     @property
     def to_tag(self) -> bytes:
         """The To tag, empty when absent."""
-        address = self.to
-        return address.tag if address is not None else b""
+        if self._to_tag is None:
+            self._to_tag = _tag(self.header(b"to"))
+        return self._to_tag
 
     @property
     def cseq(self) -> tuple[int, bytes]:
         """The CSeq number and method; (-1, b"") when absent or malformed."""
         if self._cseq is None:
-            match = _CSEQ.match(self.header(b"cseq") or b"")
-            self._cseq = (int(match.group(1)), match.group(2)) if match else (-1, b"")
+            parts = (self.header(b"cseq") or b"").split()
+            valid = len(parts) == 2 and parts[0].isdigit() and len(parts[0]) < 20
+            self._cseq = (int(parts[0]), parts[1]) if valid else (-1, b"")
         return self._cseq
 
     @property
@@ -245,21 +236,26 @@ def _start_line(message: SipMessage, line: bytes) -> bool:
 
 
 def _index_lines(message: SipMessage) -> None:
-    lines = message.lines
     index = message.index
     if index:
         return None
-    names = CANONICAL
-    for number, line in enumerate(lines):
-        if number:
-            colon = line.find(b":")
-            if colon <= 0 or line[0] <= 32:
+    bodies = message._bodies
+    add = bodies.append
+    names = CANONICAL.get
+    for number, line in enumerate(message.lines):
+        name, colon, body = line.partition(b":")
+        add(body)
+        key = names(name)
+        if key is None:
+            if not number:
+                continue
+            if not colon or not name or name[0] <= 32:
                 return _index_folded(message)
-            name = names.get(line[:colon]) or canonical(line[:colon])
-            if name in index:
-                index[name].append(number)
-            else:
-                index[name] = [number]
+            key = canonical(name)
+        if key in index:
+            index[key].append(number)
+        else:
+            index[key] = [number]
     return None
 
 
@@ -273,6 +269,7 @@ def _index_folded(message: SipMessage) -> None:
         else:
             joined.append(line)
     message.lines = joined
+    message._bodies[:] = [line_body(line) for line in joined]
     for number, line in enumerate(joined):
         if number == 0:
             continue
@@ -289,11 +286,11 @@ _SINGLE = (b"call-id", b"cseq", b"from", b"to")
 def _check_essentials(message: SipMessage) -> None:
     index = message.index
     for name in _SINGLE:
-        numbers = index.get(name)
-        if numbers is None or len(numbers) != 1:
-            message.fault = f"{'no' if not numbers else 'more than one'} {name.decode()} header"
+        if name not in index or len(index[name]) != 1:
+            how = "more than one" if name in index else "no"
+            message.fault = f"{how} {name.decode()} header"
             return
-    message.call_id = line_body(message.lines[index[b"call-id"][0]])
+    message.call_id = message._bodies[index[b"call-id"][0]].strip()
     number, method = message.cseq
     if message.top_via is None:
         message.fault = "no valid Via header"
@@ -307,12 +304,30 @@ def _check_essentials(message: SipMessage) -> None:
         message.fault = "bad method"
 
 
+def _tag(body: bytes | None) -> bytes:
+    # Behind the last ">" only header parameters stand, so a plain search will do unless quoted.
+    if body is None:
+        return b""
+    behind = body[body.rfind(b">") + 1 :]
+    if b'"' in behind:
+        address = parse_name_addr(body)
+        return address.tag if address is not None else b""
+    start = behind.find(b";tag=")
+    if start < 0:
+        return parameter_value(behind[behind.find(b";") :], b"tag") or b"" if b";" in behind else b""
+    end = behind.find(b";", start + 5)
+    return (behind[start + 5 :] if end < 0 else behind[start + 5 : end]).strip()
+
+
 def _cut_body(message: SipMessage) -> None:
-    bodies = message.headers(b"content-length")
-    if not bodies[0].isdigit() or len(bodies[0]) > 9 or any(b != bodies[0] for b in bodies[1:]):
+    first, *others = message.index[b"content-length"]
+    text = message._bodies[first].strip()
+    if not text.isdigit() or len(text) > 9 or (
+        others and any(body != text for body in message.headers(b"content-length"))
+    ):  # fmt: skip
         message.fault = "bad Content-Length"
         return
-    length = int(bodies[0])
+    length = int(text)
     if len(message.body) != length:
         if len(message.body) < length:
             message.fault = "Content-Length larger than the message"

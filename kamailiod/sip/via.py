@@ -6,7 +6,6 @@ Owns parsing and writing of via-parm; knows nothing of messages or sockets.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from kamailiod.sip.uri import parameter_value
 
@@ -23,7 +22,7 @@ _SEPARATOR = re.compile(rb"\s*,\s*")
 class Via:
     """One via-parm; `parameters` is the raw text from the first semicolon on."""
 
-    __slots__ = ("host", "name", "parameters", "port", "transport", "version")
+    __slots__ = ("_branch", "host", "name", "parameters", "port", "transport", "version")
 
     def __init__(
         self,
@@ -40,6 +39,7 @@ class Via:
         self.host = host
         self.port = port
         self.parameters = parameters
+        self._branch: bytes | None = None
 
     def parameter(self, name: bytes) -> bytes | None:
         """Return a parameter's value, b"" for one without a value, None when absent."""
@@ -48,7 +48,17 @@ class Via:
     @property
     def branch(self) -> bytes:
         """The branch parameter, empty when absent."""
-        return parameter_value(self.parameters, b"branch") or b""
+        found = self._branch
+        if found is None:
+            parameters = self.parameters
+            start = parameters.find(b";branch=")
+            if start >= 0 and b'"' not in parameters:
+                end = parameters.find(b";", start + 8)
+                found = (parameters[start + 8 :] if end < 0 else parameters[start + 8 : end]).strip()
+            else:
+                found = parameter_value(parameters, b"branch") or b""
+            self._branch = found
+        return found
 
     @property
     def sent_by(self) -> bytes:
@@ -65,7 +75,19 @@ class Via:
         )
 
 
-@lru_cache(maxsize=1024)
+def parse_top_via(value: bytes) -> Via | None:
+    """Parse the first via-parm of a Via header body; None when any part of the body is malformed."""
+    match = _VIA.match(value)
+    if match is None:
+        return None
+    if match.end() != len(value):
+        vias = parse_vias(value)
+        return vias[0] if vias else None
+    name, version, transport, host, port, parameters = match.groups()
+    number = int(port) if port else 0
+    return Via(name, version, transport, host, number, parameters) if number < 65536 else None
+
+
 def parse_vias(value: bytes) -> tuple[Via, ...]:
     """Parse a Via header body, comma-joined or not; empty when any part of it is malformed."""
     vias = []
