@@ -91,9 +91,9 @@ class Network:
         host = via.parameter(b"received") or via.host
         host = host.strip(b"[]")
         rport = via.parameter(b"rport")
-        port = int(rport) if rport and rport.isdigit() else via.port
+        port = int(rport) if rport and rport.isdigit() and len(rport) < 6 else via.port
         local = self.socket_for(transport, host, received_on)
-        if local is None or not is_literal(host):
+        if local is None or not is_literal(host) or port > 65535:
             return None
         return Target(transport, host, port or DEFAULT_PORTS.get(transport, 5060), local)
 

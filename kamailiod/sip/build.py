@@ -86,7 +86,9 @@ def build_reply(
     for name in (b"from", b"to", b"call-id", b"cseq"):
         if name in index:
             out.append(received[index[name][0]])
-            if name == b"to" and to_tag and b"tag=" not in out[-1].lower():
+            if name == b"to" and to_tag and not (
+                b"tag=" in out[-1].lower() and request.to_tag
+            ):  # fmt: skip
                 out[-1] = out[-1].rstrip() + b";tag=" + to_tag
     if code == 100 and b"timestamp" in index:
         out.append(received[index[b"timestamp"][0]])

@@ -13,11 +13,11 @@ from kamailiod.sip.uri import Uri, parameter_value, parse_uri
 from kamailiod.sip.via import Via, parse_top_via, parse_vias
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+\Z")
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(rb"(?<![ \t])(?:[ \t]*+\r\n[ \t]++)++")
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 _STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([0-9]+)(?: (.*))?\Z", re.DOTALL)
 _REQUEST_LINE = re.compile(
-    rb"(\S+)([ \t]+)(\S.*?)([ \t]+)(?i:SIP)/([0-9]+\.[0-9]+)([ \t]*)\Z", re.S
+    rb"(\S+)([ \t]+)(\S(?:.*\S)?)([ \t]+)(?i:SIP)/([0-9]+\.[0-9]+)([ \t]*)\Z", re.S
 )
 
 MAX_CSEQ = 2**31
@@ -159,9 +159,9 @@ class SipMessage:
         return self._contacts
 
     def number(self, name: bytes) -> int | None:
-        """Return a header's body as a non-negative integer; None when absent or none."""
+        """Return a header's body as a non-negative integer; None when absent, none or absurd."""
         body = self.header(name)
-        return int(body) if body is not None and body.isdigit() else None
+        return int(body) if body is not None and body.isdigit() and len(body) < 19 else None
 
     @property
     def content_type(self) -> bytes:

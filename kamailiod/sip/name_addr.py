@@ -13,11 +13,12 @@ from kamailiod.sip.uri import Uri, parameter_value, parse_uri
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT
 # display-name = *( token LWS ) / quoted-string;  no LWS is needed before "<" (RFC 4475 3.1.1.6).
 # Without "<>" everything from the first semicolon on are header parameters (RFC 3261 20).
+# Possessive throughout: no two parts can match the same octets, so nothing is tried twice.
 _ELEMENT = re.compile(
-    rb"\s*(?:"
-    rb"(\"(?:[^\"\\]|\\.)*\"\s*|[^<>\",;:@]*)<\s*([^<>]*?)\s*>"
-    rb"|([^\s,;<>\"]+)"
-    rb")\s*((?:;(?:[^,;\"<>]|\"(?:[^\"\\]|\\.)*\"|<[^<>]*>)*)*)"
+    rb"\s*+(?:"
+    rb"(\"(?:[^\"\\]|\\.)*+\"\s*+|[^<>\",;:@]*+)<([^<>]*+)>"
+    rb"|([^\s,;<>\"]++)"
+    rb")\s*+((?:;(?:[^,;\"<>]|\"(?:[^\"\\]|\\.)*+\"|<[^<>]*+>)*+)*+)"
 )
 _SEPARATOR = re.compile(rb"\s*,\s*")
 
@@ -81,5 +82,5 @@ def parse_addresses(value: bytes) -> tuple[NameAddr, ...]:
 
 def _from_match(match: re.Match[bytes]) -> NameAddr:
     display, bracketed, plain, parameters = match.groups()
-    uri_text = plain if bracketed is None else bracketed
+    uri_text = plain if bracketed is None else bracketed.strip()
     return NameAddr((display or b"").strip(), uri_text, parameters.rstrip())

@@ -147,21 +147,38 @@ def parameter_value(parameters: bytes, name: bytes) -> bytes | None:
     """
     if not parameters:
         return None
+    if b'"' in parameters:
+        return _beside_quotes(parameters, name.lower())
     match = _parameter_pattern(name).search(parameters)
     if match is None:
         return None
     value: bytes | None = match.group(1)
-    if value is None:
-        return b""
-    return value[1:-1] if value[:1] == b'"' and value[-1:] == b'"' and len(value) > 1 else value
+    return b"" if value is None else value
 
 
 @lru_cache(maxsize=512)
 def _parameter_pattern(name: bytes) -> re.Pattern[bytes]:
     return re.compile(
-        rb";\s*" + re.escape(name) + rb"\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\s,]*))?\s*(?=;|,|\Z)",
+        rb";\s*+" + re.escape(name) + rb"\s*+(?:=\s*+([^;\s,]*+))?\s*+(?=;|,|\Z)",
         re.IGNORECASE,
     )
+
+
+_PARAMETER = re.compile(
+    rb";\s*+([^\s;=,\"]++)\s*+(?:=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s,]*+))?", re.DOTALL
+)
+
+
+def _beside_quotes(parameters: bytes, name: bytes) -> bytes | None:
+    # What looks like a parameter within a quoted value is none: each is read from its beginning.
+    for match in _PARAMETER.finditer(parameters):
+        found, value = match.groups()
+        if found.lower() == name:
+            if value is None:
+                return b""
+            quoted = len(value) > 1 and value[:1] == b'"' and value[-1:] == b'"'
+            return bytes(value[1:-1] if quoted else value)
+    return None
 
 
 def _plausible_ipv6(host: bytes) -> bool:
