@@ -75,7 +75,9 @@ class Change:
             position = self._locations.matching(bindings, fields[0], fields[5], fields[2])
             if position >= 0:
                 old = bindings[position]
-                if old.call_id == fields[5] and fields[6] <= old.cseq:
+                is_late = old.call_id == fields[5] and fields[6] <= old.cseq
+                # A contact that stands twice in one request is no retransmission.
+                if is_late and old.ruid not in kept:
                     if fields[6] < old.cseq or now - old.last_modified > self._cseq_delay:
                         return self._refuse(stored, BAD_CSEQ, FAILED)
                     kept.add(old.ruid)

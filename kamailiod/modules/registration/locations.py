@@ -17,7 +17,7 @@ class Matching(IntEnum):
 
     CONTACT_ONLY = 0
     CONTACT_CALL_ID = 1
-    CONTACT_PATH = 2
+    CONTACT_PATH = 2  # of a request without Path, the contact alone
     CALL_ID_ONLY = 3
 
 
@@ -69,7 +69,7 @@ class Locations:
             elif (
                 old.contact == contact
                 and (mode is not Matching.CONTACT_CALL_ID or old.call_id == call_id)
-                and (mode is not Matching.CONTACT_PATH or old.path == path)
+                and (mode is not Matching.CONTACT_PATH or not path or old.path == path)
             ):
                 return position
         return -1

@@ -74,6 +74,19 @@ def test_a_retransmission_changes_nothing(phone: Phone) -> None:
     assert found == (1, "200 OK", "<sip:a@h>;expires=200")
 
 
+def test_a_contact_twice_in_one_request_is_the_latter(phone: Phone) -> None:
+    assert phone.register("<sip:a@h>", "<sip:a@h>;q=0.5")[2] == "<sip:a@h>;q=0.5;expires=3600"
+
+
+def test_a_refused_request_changes_none_of_its_contacts(phone: Phone) -> None:
+    phone.register("<sip:a@h>", cseq=10, call_id="x")
+    phone.register("<sip:b@h>", cseq=5)
+    found = phone.register("<sip:b@h>;expires=0", "<sip:a@h>", cseq=9, call_id="x")
+    both = "<sip:a@h>;expires=3600, <sip:b@h>;expires=3600"
+    assert found == (-1, "400 Bad Request", both)
+    assert phone.register()[2] == both
+
+
 def test_a_late_equal_cseq_aborts(phone_of: MakePhone) -> None:
     phone = phone_of({"cseq_delay": -1})
     phone.register("<sip:a@h>", cseq=10)

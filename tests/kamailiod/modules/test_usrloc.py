@@ -61,6 +61,7 @@ def test_matching_modes(services: FakeServices, mode: int, expected: list[int]) 
     matching = locations.locations.matching
     asked = [(b"a", b"c", b"p"), (b"a", b"x", b"p"), (b"a", b"c", b"x")]
     assert [matching(known, *contact) for contact in asked] == expected
+    assert matching(known, b"a", b"c", b"") == 0, "without a Path it does not count"
 
 
 def test_what_cannot_be_had_is_refused(services: FakeServices) -> None:
