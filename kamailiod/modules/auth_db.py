@@ -23,7 +23,8 @@ from kamailiod.modules.authentication.check import (
 )
 from kamailiod.modules.authentication.subscribers import LAYOUT, Found, Subscribers
 from kamailiod.script.context import Context, Route
-from kamailiod.script.database import DatabaseError, Databases, Row, parse_url
+from kamailiod.script.database import DatabaseError, Row, parse_url
+from kamailiod.script.databases import Databases
 from kamailiod.script.log import ERROR as ERROR_LEVEL
 from kamailiod.script.module import Module, Params, RpcFault, kemi, rpc
 from kamailiod.script.services import Services

@@ -1,15 +1,14 @@
-"""Databases by Kamailio's URLs: one object a URL and process, opened when first used.
+"""What a database is to modules: its URL in Kamailio's form, and what can be asked of it.
 
-Owns the URL form and what a database can do; how each kind does it is in sqlite_database.py and
-server_database.py. Statements have `:name` parameters. What goes wrong is a result, None, and a log
-line when it begins and when it ends; credentials are never in one.
+Owns no connection: the kinds are in sqlite_database.py and server_database.py, databases.py makes
+them. Statements have `:name` parameters. What goes wrong is a result, None, and a log line when it
+begins and when it ends; credentials are never in one.
 """
 
 from __future__ import annotations
 
 import re
-from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote
@@ -61,32 +60,6 @@ class Database(Protocol):
 
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, return how many rows it changed; None when it failed."""
-
-
-class Databases:
-    """The databases of one process; `loop` gives its event loop, after the fork."""
-
-    def __init__(self, loop: Callable[[], AbstractEventLoop], log: Log) -> None:
-        self._loop = loop
-        self._log = log
-        self._open: dict[str, Database] = {}
-
-    def database(self, url: str) -> Database:
-        """Return the database of a URL; nothing is connected yet. Raises DatabaseError."""
-        found = self._open.get(url)
-        if found is None:
-            found = self._open[url] = self._make(parse_url(url))
-        return found
-
-    def _make(self, url: DatabaseUrl) -> Database:
-        health = Health(self._log, str(url))
-        if url.scheme == "sqlite":
-            from kamailiod.script.sqlite_database import SqliteDatabase
-
-            return SqliteDatabase(url.name, self._loop, health)
-        from kamailiod.script.server_database import ServerDatabase
-
-        return ServerDatabase(url, health)
 
 
 class Health:

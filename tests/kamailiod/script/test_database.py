@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kamailiod.script.database import DatabaseError, Databases, identifier, parse_url
+from kamailiod.script.database import DatabaseError, identifier, parse_url
+from kamailiod.script.databases import Databases
 from kamailiod.script.log import DEBUG, Log
 from kamailiod.script.sqlite_database import SqliteDatabase, create_file
 
