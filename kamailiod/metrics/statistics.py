@@ -36,7 +36,7 @@ class Statistics:
         self._counters = Counters(segment, columns, len(roles) + 1)
         self._handling = Histogram(self._counters, HANDLING, HANDLING_BOUNDS)
         hidden = set(Histogram.columns(HANDLING, HANDLING_BOUNDS))
-        self.names = tuple(name for name in columns if name not in hidden)
+        self.names: Sequence[str] = tuple(name for name in columns if name not in hidden)
         self._gauges = frozenset(gauges)
         self._base = self._counters.row(len(roles))
         self._row: memoryview | None = None
@@ -102,7 +102,7 @@ class Statistics:
         return self._handling.snapshot()
 
     def reset(self, name: str) -> None:
-        """Let the total of a counter start at 0 again; only the RPC process may (one writer).
+        """Let the total of a counter start at 0 again, for all processes.
 
         by_rank and the histogram go on: a Prometheus counter never goes down.
         """

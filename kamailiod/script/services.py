@@ -6,7 +6,7 @@ used before child_init.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -27,11 +27,16 @@ M = TypeVar("M", bound="Module")
 class Statistics(Protocol):
     """Shared counters: each process writes its own row."""
 
+    names: Sequence[str]
+
     def counter(self, name: str) -> Callable[..., None]:
         """Return increment(by=1) for this process's cell of a statistic (after the fork)."""
 
     def total(self, name: str) -> int:
         """Return the sum over all processes."""
+
+    def reset(self, name: str) -> None:
+        """Let the total of a statistic start at 0 again."""
 
 
 class Script(Protocol):
