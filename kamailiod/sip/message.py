@@ -262,13 +262,13 @@ def _index_lines(message: SipMessage) -> None:
 def _index_folded(message: SipMessage) -> None:
     # The uncommon path: continuation lines, or lines that are no header at all.
     message.index.clear()
-    joined: list[bytes] = message.lines[:1]
-    for line in message.lines[1:]:
-        if line[:1] in (b" ", b"\t") and len(joined) > 1:
-            joined[-1] += b"\r\n" + line
+    groups: list[list[bytes]] = []
+    for line in message.lines:
+        if line[:1] in (b" ", b"\t") and len(groups) > 1:
+            groups[-1].append(line)
         else:
-            joined.append(line)
-    message.lines = joined
+            groups.append([line])
+    message.lines = joined = [b"\r\n".join(group) for group in groups]
     message._bodies[:] = [line_body(line) for line in joined]
     for number, line in enumerate(joined):
         if number == 0:
@@ -281,6 +281,10 @@ def _index_folded(message: SipMessage) -> None:
 
 
 _SINGLE = (b"call-id", b"cseq", b"from", b"to")
+_METHODS = frozenset(
+    b"INVITE ACK BYE CANCEL REGISTER OPTIONS MESSAGE SUBSCRIBE NOTIFY PUBLISH INFO PRACK UPDATE "
+    b"REFER".split()
+)
 
 
 def _check_essentials(message: SipMessage) -> None:
@@ -298,10 +302,10 @@ def _check_essentials(message: SipMessage) -> None:
         message.fault = "bad CSeq number"
     elif message.is_request and method != message.method:
         message.fault = "CSeq method does not match the request method"
+    elif method not in _METHODS and not _TOKEN.match(method):
+        message.fault = "bad method"
     elif b"content-length" in index:
         _cut_body(message)
-    elif message.is_request and not _TOKEN.match(message.method):
-        message.fault = "bad method"
 
 
 def _tag(body: bytes | None) -> bytes:

@@ -84,9 +84,8 @@ def test_sip_uris_round_trip(text: bytes) -> None:
     assert found.is_sip
     assert found.with_parts().lower() == text.lower()
     again = uri(found.with_parts())
-    assert (again.user, again.password, again.host, again.port, again.parameters, again.headers) == (
-        found.user, found.password, found.host, found.port, found.parameters, found.headers,
-    )  # fmt: skip
+    for part in ("user", "password", "host", "port", "parameters", "headers"):
+        assert getattr(again, part) == getattr(found, part)
 
 
 @given(st.binary(max_size=60))
@@ -120,8 +119,8 @@ def test_what_is_no_via(text: bytes) -> None:
 
 
 def test_blanks_around_the_parts_of_a_via() -> None:
-    (found,) = parse_vias(b"SIP / 2.0 / UDP  first.example.com : 4000 ; ttl = 16 ;branch = z9hG4bK1")
-    assert (found.host, found.port, found.branch) == (b"first.example.com", 4000, b"z9hG4bK1")
+    (found,) = parse_vias(b"SIP / 2.0 / UDP  first.example : 4000 ; ttl = 16 ;branch = z9hG4bK1")
+    assert (found.host, found.port, found.branch) == (b"first.example", 4000, b"z9hG4bK1")
     assert found.parameter(b"ttl") == b"16"
 
 
