@@ -171,7 +171,7 @@ _ACTIONS: tuple[Callable[[Machine, SipMessage | None], None], ...] = (
     lambda machine, message: machine._send(message),
     lambda machine, message: machine._pass(message),
     lambda machine, message: machine._send_ack(message),
-    Machine._back_off,
+    lambda machine, message: machine._back_off(message),
     Machine._stop_retransmit,
     Machine._start_invite_timeout,
     Machine._stop_timeout,
@@ -246,6 +246,11 @@ class ClientTransaction(Machine):
     def _ceiling(self) -> float:
         # Timer A doubles without bound (17.1.1.2), timer E up to T2 (17.1.2.2).
         return 3600.0 if self.is_invite else self.timing.retr_timer2
+
+    def _back_off(self, message: SipMessage | None) -> None:
+        if self.state == tables.PROCEEDING:
+            self._interval = self.timing.retr_timer2  # timer E once a 1xx came (17.1.2.2)
+        super()._back_off(message)
 
     def _send(self, message: SipMessage | None) -> None:
         self.user.retransmitted()

@@ -21,15 +21,15 @@ from kamailiod.sip.via import parse_vias
 SIZE = 65000
 UNITS = [
     b" ", b"\t", b'"', b'\\"', b"\\", b";", b",", b"<", b">", b":", b"@", b"=", b"/", b"a", b"a ",
-    b" a", b'"a', b'";', b'",', b";;", b"; ", b";=", b';a="', b";a=", b"; a = ", b"<>", b"< ", b"<a",
-    b">;", b"a,", b", ", b"[", b"]", b"[:", b"%", b"0", b"9 ", b"a:", b"a@", b"\r\n ", b" \r\n ",
+    b" a", b'"a', b'";', b'",', b";;", b"; ", b";=", b';a="', b";a=", b"; a = ", b"<>", b"< ",
+    b"<a", b">;", b"a,", b", ", b"[", b"]", b"[:", b"%", b"0", b"9 ", b"a:", b"a@", b"\r\n ", b" \r\n ",
     b"\r\n\t\r\n ", b"\r", b"\n", b"tag", b";tag=", b";tag ", b"branch=", b";branch=\"", b"SIP/",
     b"/ ", b" /", b"SIP/2.0/UDP a,", b"<sip:a@b>,", b'"\\"" ', b"?", b"&",
 ]  # fmt: skip
 STARTS = [
     b"", b"<", b"< ", b'"', b"sip:", b"sip:a@b", b"sip:a@b;tag", b"sip:a@b;tag=", b"<sip:a@b>;x",
-    b"SIP/2.0/UDP a", b"SIP/2.0/UDP ", b"SIP / ", b"SIP/2.0/UDP a;branch=", b"SIP/2.0/UDP a :", b"a",
-    b'"" <', b'""', b"Digest ", b"Digest a", b'Digest a="',
+    b"SIP/2.0/UDP a", b"SIP/2.0/UDP ", b"SIP / ", b"SIP/2.0/UDP a;branch=", b"SIP/2.0/UDP a :",
+    b"a", b'"" <', b'""', b"Digest ", b"Digest a", b'Digest a="',
 ]  # fmt: skip
 ENDS = [b"", b"x", b'"', b">", b" x", b";tag=1"]
 
@@ -65,7 +65,7 @@ def test_messages(unit: bytes) -> None:
         *(
             b"OPTIONS sip:x SIP/2.0\r\n"
             b"Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
-            b"To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n" + name + b": " + value + b"\r\n\r\n"
+            b"To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n%s: %s\r\n\r\n" % (name, value)
             for name in (b"Via", b"Route", b"Contact", b"X", b"Content-Length", b"Supported")
         ),
         *(
