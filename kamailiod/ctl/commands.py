@@ -67,10 +67,13 @@ def _change_password(client: Client, parameters: Sequence[str]) -> Lines:
     user, password, *domain = parameters
     name, _, own_domain = user.partition("@")
     wanted = domain[0] if domain else own_domain
-    found: Any = client.call("auth_db.list")
-    if not any(s["username"] == name and wanted in ("", s["domain"]) for s in found):
+    listed: Any = client.call("auth_db.list")
+    found = [s for s in listed if s["username"] == name and wanted in ("", s["domain"])]
+    if not found:
         raise Fault(404, f"no such subscriber: {user}")
-    client.call("auth_db.add", user, _password(password), *domain)
+    password = _password(password)
+    for subscriber in found:
+        client.call("auth_db.add", name, password, subscriber["domain"])
     return [f"changed the password of {user}"]
 
 

@@ -32,6 +32,6 @@ class ServerView:
     processes: ProcessTable
     statistics: Statistics
     shared_memory: Callable[[], Usage]
-    kill: Callable[[int], None]
+    kill: Callable[[int], object]
     log: Log
     defines: Mapping[str, str] = field(default_factory=dict)

@@ -78,7 +78,7 @@ def ctl(server, capsys):
         ("rm alice", [("auth_db.rm", "alice")], "removed alice\n"),
         (
             "passwd alice new",
-            [("auth_db.list",), ("auth_db.add", "alice", "new")],
+            [("auth_db.list",), ("auth_db.add", "alice", "new", "example.com")],
             "changed the password of alice\n",
         ),
         ("list", [("auth_db.list",)], "USER   DOMAIN\nalice  example.com\nbob\n"),
