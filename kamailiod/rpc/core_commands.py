@@ -72,7 +72,7 @@ class CoreCommands:
     def runinfo(self) -> object:
         """Show version and running time."""
         now = time.time()
-        seconds = int(now - self._view.started_at)
+        seconds = int(now) - int(self._view.started_at)
         days, rest = divmod(seconds, 86400)
         return {
             "name": "kamailiod",
@@ -93,7 +93,7 @@ class CoreCommands:
         return {
             "now": time.ctime(now),
             "up_since": time.ctime(self._view.started_at),
-            "uptime": int(now - self._view.started_at),
+            "uptime": int(now) - int(self._view.started_at),
         }
 
     @rpc("core.ps")

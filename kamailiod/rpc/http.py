@@ -7,15 +7,18 @@ only the RPC process does.
 from __future__ import annotations
 
 import ipaddress
+import os
+import socket
 from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING
 
-from kamailiod.metrics.exposition import Exposition
-from kamailiod.metrics.process_table import ProcessTable
 from kamailiod.rpc.dispatcher import Answer, RpcDispatcher, to_json
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner, Request, Response
+
+    from kamailiod.metrics.exposition import Exposition
+    from kamailiod.metrics.process_table import ProcessTable
 
 _LARGEST_REQUEST = 1 << 20
 _PARSE_ERROR = {"code": 400, "message": "Parse error"}
@@ -27,8 +30,19 @@ _INDEX = (
 )
 
 
-class HttpError(Exception):
+class HttpError(OSError):
     """The server cannot listen; the message says where and why."""
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raise HttpError when the address cannot be had: the supervisor asks before it forks."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise _cannot_serve(host, port, error) from error
 
 
 class Health:
@@ -92,8 +106,7 @@ class HttpServer:
             await site.start()
         except OSError as error:
             await runner.cleanup()
-            reason = error.strerror or str(error)
-            raise HttpError(f"cannot serve HTTP on {host}:{port}: {reason}") from error
+            raise _cannot_serve(host, port, error) from error
         self._runner = runner
         self.port = int(runner.addresses[0][1])
 
@@ -142,6 +155,13 @@ class HttpServer:
         if not self._remote_rpc and not _is_from_here(request):
             return "Only for callers on this machine"
         return ""
+
+
+def _cannot_serve(host: str, port: int, error: OSError) -> HttpError:
+    # asyncio's and the resolver's own texts repeat the address or carry no errno of the system.
+    known = error.errno if error.errno and error.errno > 0 else None
+    reason = os.strerror(known) if known else error.strerror or str(error)
+    return HttpError(f"cannot serve HTTP on {host}:{port}: {reason}")
 
 
 def _status(answer: Answer) -> int:

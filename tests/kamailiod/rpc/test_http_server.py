@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 
 import aiohttp
 import pytest
 
 from kamailiod.metrics.exposition import Exposition
-from kamailiod.rpc.http import Health, HttpError, HttpServer
+from kamailiod.rpc.http import Health, HttpError, HttpServer, refuse_taken
 
 ECHO = {"jsonrpc": "2.0", "method": "core.echo", "params": ["x"], "id": 1}
 
@@ -128,4 +130,25 @@ def test_a_busy_port_is_told(server, dispatcher, view):
     other = HttpServer(dispatcher, None, Health(view.processes))
     with pytest.raises(HttpError) as caught:
         other.start(server.loop, "127.0.0.1", server.port)
-    assert str(caught.value).startswith(f"cannot serve HTTP on 127.0.0.1:{server.port}: ")
+    message = f"cannot serve HTTP on 127.0.0.1:{server.port}: Address already in use"
+    assert str(caught.value) == message
+    with pytest.raises(HttpError) as caught:
+        refuse_taken("127.0.0.1", server.port)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-name.invalid"])
+def test_an_address_that_is_not_ours(host):
+    with pytest.raises(HttpError, match=f"cannot serve HTTP on {host}:0: "):
+        refuse_taken(host, 0)
+
+
+def test_a_free_address_is_fine():
+    refuse_taken("127.0.0.1", 0)
+
+
+def test_the_supervisor_loads_nothing_heavy_for_it():
+    loaded = "import sys, kamailiod.rpc.http, kamailiod.rpc.core_commands; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert "kamailiod.rpc.http" in modules.stdout
+    assert not {"aiohttp", "prometheus_client", "psutil"} & set(modules.stdout.split())
