@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time
+from typing import cast
 
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.net.framing import StreamFramer
@@ -147,13 +148,14 @@ class _Connection(asyncio.Protocol):
         self._remote = (b"", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports behave as asyncio.Transport without being a subclass of it.
+        stream = cast(asyncio.Transport, transport)
         remote = transport.get_extra_info("peername") or ("", 0)
         self._remote = (str(remote[0]).encode(), int(remote[1]))
         if self.owner.count() >= self.owner.limits.connections:
-            transport.abort()
+            stream.abort()
             return
-        self._transport = transport
+        self._transport = stream
         self.key = self.key or (self.local.transport, *self._remote)
         self.last_used = self.owner.loop.time()
         self.number = self.owner.added(self)
