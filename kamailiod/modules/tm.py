@@ -161,9 +161,7 @@ class Tm(Module):
         server = client.server
         name = server.context.shared.on_reply if client.index >= 0 else b""
         if not name:
-            if context.edits:
-                client.edits = context.edits
-            client.receive(context.message)
+            client.receive(context.message, context.edits or None)
             return
         context.route = Route.ONREPLY
         context.shared = server.context.shared
@@ -174,9 +172,7 @@ class Tm(Module):
         def after(ok: bool) -> None:
             if context.dropped and context.message.status < 200:
                 return
-            if context.edits:
-                client.edits = context.edits
-            client.receive(context.message)
+            client.receive(context.message, context.edits or None)
 
         self.services.script.run_route(context, name, after)
 
@@ -199,8 +195,7 @@ class Tm(Module):
             return self._sender.forward_statelessly(context, self.relay)
         refused = self._refusal(context)
         if refused is not None:
-            self._sl.send_reply(context, *refused)
-            return 1
+            return FAILED if self._sl.send_reply(context, *refused) < 0 else 1
         branches = self.relay.destinations(context)
         if not branches:
             return FAILED
@@ -214,7 +209,7 @@ class Tm(Module):
 
     def _refusal(self, context: Context) -> tuple[int, bytes] | None:
         message = context.message
-        if context.transaction is not None or message.method == b"ACK":
+        if context.transaction is not None:
             return None
         if message.number(b"max-forwards") == 0:
             return 483, REASONS[483]

@@ -28,6 +28,7 @@ from kamailiod.sip.fork import best_branch, challenges
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.record_route import RecordRoute
 from kamailiod.sip.transaction import ClientTransaction, Timing, Transaction
+from kamailiod.sip.transaction_tables import COMPLETED
 
 UNRESOLVABLE, SEND_FAILED, BAD_URI, NO_BRANCH, TOO_MANY, FAILED = -478, -477, -479, -6, -12, -1
 """Kamailio's error codes of t_relay."""
@@ -294,8 +295,9 @@ class Relay:
             client.server, client.branch_id + b"C", data, client.target, client.timing, False, -1
         )
         client.cancel.start()
-        # A branch that never answers its CANCEL must not ring on until fr_inv_timer (RFC 3261 9.1).
-        client._start_timeout(None)
+        if not client.has_final:
+            # A branch that never answers its CANCEL must not ring on until fr_inv_timer (9.1).
+            client._start_timeout(None)
 
     def reply_received(self, client: ClientTransaction, reply: SipMessage) -> None:
         """Do with a reply what a proxy must (RFC 3261 16.7)."""
@@ -332,16 +334,12 @@ class Relay:
             return
         if code == 408:
             tell(server, Happening.TIMEOUT, None, client.index)
-        if client.is_invite and not client.canceled and client.state == 6 and code == 408:
+        if client.is_invite and not client.canceled and client.state == COMPLETED:
+            # Timer C: a callee that rang too long is called off (RFC 3261 16.8); one that never
+            # answered is not, because there a CANCEL is not allowed (9.1).
             client.canceled = True
-            self._give_up(client)
+            self._send_cancel(client)
         self._conclude(server)
-
-    def _give_up(self, client: ClientTransaction) -> None:
-        # Timer C: a callee that rang too long is called off, its 487 absorbed (RFC 3261 16.8).
-        if client.reply is None and client.edits is None and client.code == 408:
-            cancel = build_cancel(client.sent)
-            self.network.send(client.target, cancel)
 
     def client_ended(self, client: ClientTransaction) -> None:
         """Forget a client transaction."""

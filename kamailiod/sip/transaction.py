@@ -228,9 +228,13 @@ class ClientTransaction(Machine):
         self._start_timeout(None)
         return True
 
-    def receive(self, reply: SipMessage) -> None:
-        """Take a reply that matches this branch."""
+    def receive(self, reply: SipMessage, edits: Any = None) -> None:
+        """Take a reply that matches this branch; `edits` are of this one, by its lines."""
+        before = self.edits
+        self.edits = edits
         self.step(tables.reply_event(reply.status), reply)
+        if self.reply is not reply:
+            self.edits = before
 
     @property
     def has_final(self) -> bool:
