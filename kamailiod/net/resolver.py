@@ -11,13 +11,16 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import lru_cache
 
 from kamailiod.sip.uri import DEFAULT_PORTS, Uri
 
 Choice = tuple[bytes, bytes, int]
 """Transport, literal host, port."""
 
-_IPV4 = re.compile(rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\Z")
+_IPV4 = re.compile(
+    rb"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\Z"
+)
 _POSITIVE_SECONDS = 30.0
 _NEGATIVE_SECONDS = 5.0
 _CACHE_ENTRIES = 10000
@@ -107,5 +110,17 @@ class Resolver:
 
 
 def is_literal(host: bytes) -> bool:
-    """Whether a host is an IPv4 or (unbracketed) IPv6 literal."""
-    return b":" in host or _IPV4.match(host) is not None
+    """Whether a host is an IPv4 or (unbracketed) IPv6 literal.
+
+    Strict: the system would look up in DNS what is none, and the worker stand still meanwhile.
+    """
+    return _IPV4.match(host) is not None or (b":" in host and _is_ipv6(host))
+
+
+@lru_cache(maxsize=1024)
+def _is_ipv6(host: bytes) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, host.decode("latin-1"))
+    except (OSError, ValueError):
+        return False
+    return True
