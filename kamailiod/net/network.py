@@ -6,14 +6,21 @@ Joins UDP, streams and the resolver; bytes for a connection of another worker go
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.net.resolver import Choice, Resolver, is_literal
 from kamailiod.net.stream import StreamConnections
-from kamailiod.net.udp import UdpSockets
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.uri import DEFAULT_PORTS, parse_uri
 from kamailiod.sip.via import Via
+
+
+class DatagramSender(Protocol):
+    """What sends datagrams: the UDP sockets of this process."""
+
+    def send(self, target: Target, data: bytes) -> bool:
+        """Send one datagram; False when the system refuses it."""
 
 
 class Network:
@@ -30,7 +37,7 @@ class Network:
         self.resolver = resolver
         self._aliases = aliases
         self._reply_to_via = reply_to_via
-        self._udp: UdpSockets | None = None
+        self._udp: DatagramSender | None = None
         self._streams: StreamConnections | None = None
         self._elsewhere: Callable[[int, Target, bytes], bool] | None = None
         self._sent: Callable[..., None] = lambda: None
@@ -38,7 +45,7 @@ class Network:
         self._mine = _own_names(sockets)
 
     def open(
-        self, udp: UdpSockets | None, streams: StreamConnections | None,
+        self, udp: DatagramSender | None, streams: StreamConnections | None,
         elsewhere: Callable[[int, Target, bytes], bool],
         sent: Callable[..., None], failed: Callable[..., None],
     ) -> None:  # fmt: skip

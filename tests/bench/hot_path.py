@@ -141,12 +141,17 @@ def reply(request: bytes, first: bytes, n: int, sdp: bool) -> bytes:
 class Clock:
     """Adds up the time spent in the worker alone."""
 
-    def __init__(self, bench: Bench, profile: cProfile.Profile | None) -> None:
+    def __init__(
+        self, bench: Bench, profile: cProfile.Profile | None, idle: float
+    ) -> None:
         self.bench = bench
         self.spent = 0.0
+        self.idle = idle
         self.profile = profile
 
     def __call__(self, data: bytes, port: int) -> list[bytes]:
+        if self.idle:
+            time.sleep(self.idle)
         if self.profile is not None:
             self.profile.enable()
         start = time.process_time()
@@ -175,8 +180,10 @@ def call(clock: Clock, n: int) -> None:
     clock.spent += time.process_time() - start
 
 
-def batch(bench: Bench, name: str, start: int, count: int, profile: object) -> float:
-    clock = Clock(bench, profile)
+def batch(
+    bench: Bench, name: str, start: int, count: int, profile: cProfile.Profile | None, idle: float
+) -> float:
+    clock = Clock(bench, profile, idle)
     for n in range(start, start + count):
         if name == "options":
             assert clock(OPTIONS.format(n=n).encode(), 5080)[0].startswith(b"SIP/2.0 200")
@@ -192,6 +199,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--scenario")
+    parser.add_argument("--idle", type=float, default=0.0,
+                        help="seconds to sleep before each message: what a half idle worker sees")
     parser.add_argument("--script", default=SCRIPT)
     parser.add_argument("-n", type=int, default=5000)
     args = parser.parse_args()
@@ -205,7 +214,7 @@ def main() -> None:
                 continue
             profile = cProfile.Profile() if args.profile else None
             bench.receive(REGISTER.format(n=0).replace("u0", "bob").encode(), 5090)
-            best = min(batch(bench, name, start, args.n // 10, profile)
+            best = min(batch(bench, name, start, args.n // 10, profile, args.idle)
                        for start in range(0, args.n, args.n // 10))
             print(f"{name:9} {best * 1e6:7.1f} us")
             if profile is not None:
