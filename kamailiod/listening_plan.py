@@ -18,7 +18,7 @@ class ListenError(Exception):
 
 
 def plan(settings: Settings, listen: tuple[Listen, ...], tcp: bool) -> list[ListenAddress]:
-    """Return the addresses to bind, in config order; without any, every IPv4 one of this machine."""
+    """Return the addresses to bind, in config order; without any, all of this machine's IPv4."""
     addresses: list[ListenAddress] = []
     entries: list[tuple[str, str, int, Listen | None]] = [
         (entry.proto, host, entry.port or settings.port, entry)

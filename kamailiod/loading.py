@@ -70,7 +70,8 @@ def module_params(kind: type[Module], given: Iterable[ModuleParameter]) -> Any:
         if which == "list":
             values.setdefault(parameter.name, []).append(str(parameter.value))
         else:
-            values[parameter.name] = int(parameter.value) if which == "int" else str(parameter.value)
+            value = parameter.value
+            values[parameter.name] = int(value) if which == "int" else str(value)
     return kind.Params(**values)
 
 

@@ -1,4 +1,4 @@
-"""What each process of the server does: workers serve SIP, the timer process waits, one answers RPC.
+"""What each process of the server does: workers serve SIP, one keeps time, one answers RPC.
 
 Owns the life of one process after the fork; server.py has composed what it runs.
 """
@@ -16,14 +16,14 @@ from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm import Tm
 from kamailiod.net.address import Source, Target
 from kamailiod.net.listening import ListeningSockets
-from kamailiod.net.network import Network
 from kamailiod.net.stream import StreamConnections, StreamLimits
 from kamailiod.net.udp import UdpSockets
 from kamailiod.process_services import CALL, ProcessServices
 from kamailiod.receive import Receiver
 from kamailiod.script.engine import Engine
 from lua import LuaError
-from workers import PROC_RPC, Mailbox, PayloadTooLong, Process, Role
+from shm import ShmError
+from workers import PROC_RPC, Mailbox, PayloadTooLong, Process, Role, StartRefused
 
 _MESSAGE, _SEND = b"M", b"S"
 _IDLE_CHECK_SECONDS = 5.0
@@ -43,13 +43,12 @@ class ServerProgram:
 
     def __init__(
         self, services: ProcessServices, engine: Engine, listening: ListeningSockets,
-        statistics: Statistics, roles: tuple[Role, ...], limits: Limits, http: HttpProcess,
+        statistics: Statistics, limits: Limits, http: HttpProcess,
     ) -> None:  # fmt: skip
         self.services = services
         self.engine = engine
         self.listening = listening
         self.statistics = statistics
-        self.roles = roles
         self.limits = limits
         self.http = http
         self.failure = ""
@@ -59,14 +58,14 @@ class ServerProgram:
     def mod_init(self) -> None:
         """Initialise every module, load the scripts and run their mod_init."""
         self.statistics.open(0)
-        for module in list(self.services.modules.values()):
-            module.mod_init()
         try:
+            for module in list(self.services.modules.values()):
+                module.mod_init()
             self.engine.load()
             self.engine.initialise(b"mod_init")
-        except LuaError as error:
+        except (LuaError, ShmError, ValueError) as error:
             self.failure = str(error)
-            raise
+            raise StartRefused(self.failure) from error
 
     def child_init(self, rank: int, process: Process) -> None:
         """Wire a process: counters, sockets, mailbox, modules, the script's child_init."""
@@ -75,6 +74,7 @@ class ServerProgram:
         services.log.index = process.role.index
         statistics = self.statistics
         statistics.open(process.role.index)
+        self.http.enter(process.role.index)
         if rank != 0:
             self.engine.open(
                 process.loop, statistics.counter("core:waits"),
@@ -190,7 +190,6 @@ class ServerProgram:
         if rank == 0:
             self.listening.close()
             self.services.close()
-            self.statistics.close()
 
     def report(self, rank: int) -> None:
         """Log what USR1 asks for: shared memory in the supervisor, counts in the workers."""
@@ -198,7 +197,8 @@ class ServerProgram:
         if rank == 0:
             for name, table in self.services.maps.items():
                 usage = table.usage()
-                log.line(0, "core", f"shared memory {name}: {usage.used} of {usage.total} bytes used")
+                text = f"shared memory {name}: {usage.used} of {usage.total} bytes used"
+                log.line(0, "core", text)
         elif rank > 0:
             requests = self.statistics.by_rank("core:rcv_requests")[rank]
             transactions = len(self.services.module(Tm).transactions)

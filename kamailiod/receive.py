@@ -1,4 +1,4 @@
-"""The way of a message through a worker: from bytes to its transaction, its script or another worker.
+"""The way of a message through a worker: to its transaction, its script or another worker.
 
 Owns the order of the steps; each step is somebody else's.
 """

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kamailiod import __version__
@@ -23,7 +23,7 @@ from kamailiod.loading import (
     module_classes,
     script_modules,
 )
-from kamailiod.metrics.core_statistics import CORE_STATISTICS
+from kamailiod.metrics.core_statistics import CORE_STATISTICS, GAUGES
 from kamailiod.metrics.statistics import Statistics
 from kamailiod.modules.app_lua import AppLua
 from kamailiod.modules.corex import Corex
@@ -36,9 +36,10 @@ from kamailiod.net.stream import StreamLimits
 from kamailiod.options import CommandLine, build
 from kamailiod.process_services import ProcessServices
 from kamailiod.program import Limits, ServerProgram
+from kamailiod.rpc.http import refuse_taken as refuse_taken_http
 from kamailiod.script.engine import Engine, ScriptSettings
 from kamailiod.script.functions import catalogue, kemi_functions, known_functions, native_functions
-from kamailiod.script.log import NOTICE, Log, to_stderr, to_syslog
+from kamailiod.script.log import NOTICE, Log, as_logger, to_stderr, to_syslog
 from kamailiod.script.module import Module
 from kamailiod.sip.uri import parse_uri
 from lua import LuaError, check
@@ -47,6 +48,7 @@ from workers import (
     Mailboxes,
     PidFile,
     Privileges,
+    Role,
     Supervisor,
     WorkersError,
     daemonise,
@@ -100,45 +102,59 @@ class Server:
             status, reason = self._serve(startup.succeeded if startup else None)
         except (ListenError, BindError, ShmError, WorkersError, OSError) as error:
             status, reason = FAILED, str(error)
-        if status and reason:
-            print(f"kamailiod: {reason}", file=sys.stderr)
         if status and startup is not None:
-            startup.failed(reason)
+            startup.failed(f"kamailiod: {reason}")
+        elif status and reason:
+            print(f"kamailiod: {reason}", file=sys.stderr)
         return status
 
-    def _serve(self, ready: object) -> tuple[int, str]:
+    def _serve(self, ready: Callable[[], object] | None) -> tuple[int, str]:
         settings = self._settings
         addresses = plan(settings, settings.listen, not settings.disable_tcp)
         for path in self._scripts():
             if not os.access(path, os.R_OK):
                 return FAILED, f"cannot read script {path}"
         refuse_taken(addresses)
-        hash_offset = _call_id_offset(self._config)
-        listening = ListeningSockets(addresses, settings.children, hash_offset)
+        if self._line.http is not None:
+            refuse_taken_http(*self._line.http)
+        listening = ListeningSockets(
+            addresses, settings.children, _call_id_offset(self._config)
+        )
         self._take_privileges()
         roles = process_table(settings.children)
         services = self._services(addresses)
         self._load_modules(services)
         statistics = self._statistics(services, roles)
         services.statistics = statistics
+        try:
+            return self._supervise(services, statistics, listening, roles, ready)
+        finally:
+            statistics.close()
+
+    def _supervise(
+        self, services: ProcessServices, statistics: Statistics, listening: ListeningSockets,
+        roles: tuple[Role, ...], ready: Callable[[], object] | None,
+    ) -> tuple[int, str]:  # fmt: skip
         engine = self._engine(services)
         services.script = engine
-        http = HttpProcess(self._line.http, services, statistics, roles, engine, time.time())
-        program = ServerProgram(
-            services, engine, listening, statistics, roles, self._limits(hash_offset), http
+        http = HttpProcess(
+            self._line.http, services, statistics, roles, sys.argv, time.time()
         )
+        limits = self._limits(_call_id_offset(self._config))
+        program = ServerProgram(services, engine, listening, statistics, limits, http)
         pid_file = PidFile(self._line.pid_file) if self._line.pid_file else None
 
         def on_ready() -> None:
             if pid_file is not None:
                 pid_file.write()
-            self._announce(addresses, listening)
-            if callable(ready):
+            self._announce(listening, services)
+            if ready is not None:
                 ready()
 
         supervisor = Supervisor(
-            program, roles, Mailboxes([role.rank for role in roles]), on_ready=on_ready
-        )
+            program, roles, Mailboxes([role.rank for role in roles]), on_ready=on_ready,
+            log=as_logger(self._log, "core"),
+        )  # fmt: skip
         try:
             status = supervisor.run()
         finally:
@@ -178,7 +194,9 @@ class Server:
         used = set(self._config.modules_used(known))
         for path in self._scripts():
             used |= script_modules(self._kinds, functions_in(path))
-        for name in sorted(used - set(services.modules)):
+        for name in sorted(used):
+            if services.loaded(name):
+                continue
             services.log.line(NOTICE, "core", f"module {name} is used and was not loaded: loaded")
             services.load(name)
         for module in services.modules.values():
@@ -192,12 +210,16 @@ class Server:
             services.network.resolver.add_static(corex.static_records)
         for warning in self._config.warnings:
             services.log.warning("core", str(warning))
+        for flag in self._line.without_effect:
+            services.log.warning("core", f"command line: {flag} has no effect here")
 
-    def _statistics(self, services: ProcessServices, roles: tuple[object, ...]) -> Statistics:
+    def _statistics(self, services: ProcessServices, roles: tuple[Role, ...]) -> Statistics:
         names = list(CORE_STATISTICS)
+        gauges = set(GAUGES)
         for module in services.modules.values():
             names += module.statistics
-        return Statistics.create(services.instance, names, roles)  # type: ignore[arg-type]  # a tuple of Role
+            gauges.update(module.gauges)
+        return Statistics.create(services.instance, names, roles, gauges=gauges)
 
     def _engine(self, services: ProcessServices) -> Engine:
         app_lua = services.module(AppLua)
@@ -226,14 +248,16 @@ class Server:
             hash_offset,
         )  # fmt: skip
 
-    def _announce(self, addresses: list[ListenAddress], listening: ListeningSockets) -> None:
-        texts = ", ".join(address.text.decode() for address in addresses)
+    def _announce(self, listening: ListeningSockets, services: ProcessServices) -> None:
+        texts = ", ".join(address.text.decode() for address in listening.addresses)
         self._log.line(0, "core", f"kamailiod {__version__}: SIP on {texts}")
         if listening.steered == 0 and self._settings.children > 1:
-            self._log.warning("core", "no steering by the kernel: calls reach their worker by mailbox")
+            self._log.warning("core", "no steering by the kernel: the mailbox does it")
         if self._line.http is not None:
             host, port = self._line.http
             self._log.line(0, "core", f"metrics, health and RPC on http://{host}:{port}/")
+            if services.loaded("auth_db"):
+                self._log.line(0, "core", "add a phone: kamailiod-ctl add alice secret")
 
 
 def run(command_line: CommandLine) -> int:
@@ -265,7 +289,8 @@ def _with_command_line(settings: Settings, line: CommandLine) -> Settings:
     if line.aliases:
         changes["alias"] = (*settings.alias, *line.aliases)
     given = {
-        "children": line.children, "debug": line.debug, "user": line.user, "group": line.group,
+        "children": 1 if line.do_not_fork else line.children, "debug": line.debug,
+        "user": line.user, "group": line.group,
         "workdir": line.working_directory, "run_dir": line.run_directory,
         "server_id": line.server_id, "chroot": line.chroot,
     }  # fmt: skip

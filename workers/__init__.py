@@ -6,6 +6,7 @@ from workers.errors import (
     PayloadTooLong,
     PidFileError,
     PrivilegesError,
+    StartRefused,
     UnknownRank,
     WorkersError,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Program",
     "Repeating",
     "Role",
+    "StartRefused",
     "Startup",
     "Supervisor",
     "Timer",

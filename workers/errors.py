@@ -25,3 +25,7 @@ class PidFileError(WorkersError):
 
 class PrivilegesError(WorkersError):
     """A user, group, directory or limit cannot be taken."""
+
+
+class StartRefused(WorkersError):
+    """The program cannot start as it is configured; the text is the reason, no bug of anybody's."""

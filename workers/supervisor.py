@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from workers import prctl, signals
 from workers.child import FAILED, Child, Surroundings
+from workers.errors import StartRefused
 from workers.mailbox import Mailboxes
 from workers.process import Process
 from workers.program import Program
@@ -73,6 +74,9 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             self._program.mod_init()
+        except StartRefused as refusal:
+            self._log.error("%s", refusal)
+            return False
         except Exception:
             self._log.exception("mod_init failed")
             return False

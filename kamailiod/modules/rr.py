@@ -70,7 +70,7 @@ class Rr(Module):
             context.shared.notes["rr_parameters"] = bytes(waiting) + parameter  # type: ignore[call-overload]  # only bytes are kept there
 
     def direction(self, context: Context) -> int:
-        """Return 1 when an in-dialog request comes from the caller, 2 from the callee, 0 unknown."""
+        """Return 1 for an in-dialog request of the caller, 2 of the callee, 0 unknown."""
         parameters = context.shared.notes.get(_ROUTE_PARAMETERS)
         if not isinstance(parameters, bytes):
             return 0

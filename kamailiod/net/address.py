@@ -15,7 +15,7 @@ class ListenAddress:
     """One address that the server listens on; shared by every worker.
 
     `transport` is lower case ("udp"), `host` a literal without brackets; `advertised_host` and
-    `advertised_port` are what Via and Record-Route carry: `via_start` and `record` are made of them.
+    `advertised_port` are what Via and Record-Route carry (`via_start` and `record`).
     """
 
     __slots__ = (

@@ -143,7 +143,7 @@ class Engine:
         return self._runtime.defines(name)
 
     def run(self, context: Context, function: LuaFunction, done: Done) -> bool:
-        """Run a script function; done(ok) is called at its end; returns whether that was at once."""
+        """Run a script function; done(ok) hears its end; returns whether that was at once."""
         outcome = self._runtime.start(context, function)
         if outcome == DONE:
             done(True)

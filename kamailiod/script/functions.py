@@ -42,8 +42,9 @@ def script_functions(kind: type[Module]) -> tuple[tuple[str, FunctionDeclaration
 def kemi_functions(modules: Iterable[Module]) -> list[Function]:
     """Return every function below KSR of loaded modules, bound to them."""
     return [
-        Function(name, getattr(module, method), found.parameters, found.optional,
-                 declaration.waits)  # fmt: skip
+        Function(
+            name, getattr(module, method), found.parameters, found.optional, declaration.waits
+        )
         for module in modules
         for method, declaration, found in script_functions(type(module))
         for name in declaration.names
@@ -89,7 +90,8 @@ def _entry(kind: type[Module]) -> ModuleEntry:
     for _, declaration, found in script_functions(kind):
         total = len(found.parameters)
         counts = frozenset(range(total - found.optional, total + 1))
-        letters = "".join(letter for route, letter in _LETTERS.items() if route in declaration.routes)
+        routes = declaration.routes
+        letters = "".join(letter for route, letter in _LETTERS.items() if route in routes)
         for name in declaration.native:
             known = functions.get(name)
             functions[name] = NativeFunction(

@@ -6,6 +6,7 @@ Owns levels, format and destination (stderr or syslog, text or JSON); knows noth
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import syslog
@@ -110,6 +111,25 @@ class Log:
     def debug(self, origin: str, text: str) -> None:
         """Log at DEBUG."""
         self.line(DEBUG, origin, text)
+
+
+class _Forward(logging.Handler):
+    def __init__(self, log: Log, origin: str) -> None:
+        super().__init__()
+        self._log = log
+        self._origin = origin
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = ERROR if record.levelno >= logging.ERROR else WARNING
+        level = level if record.levelno >= logging.WARNING else INFO
+        self._log.line(level, self._origin, self.format(record))
+
+
+def as_logger(log: Log, origin: str) -> logging.Logger:
+    """Return a standard logger whose lines come out in this log, for packages that use one."""
+    logger = logging.Logger(origin)
+    logger.addHandler(_Forward(log, origin))
+    return logger
 
 
 def to_stderr(level: int, text: str) -> None:

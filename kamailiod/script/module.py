@@ -56,13 +56,14 @@ class Params:
 class Module:
     """Base of every module; made once in the supervisor, inherited over the fork.
 
-    `statistics` names the counters it owns ("module group:name" metrics, `$stat`), `event_routes`
-    the events it may run.
+    `statistics` names the counters it owns ("group:name", `$stat`), `gauges` those of them that go
+    down as well as up, `event_routes` the events it may run.
     """
 
     name: ClassVar[str]
     Params: ClassVar[type[Params]] = Params
     statistics: ClassVar[tuple[str, ...]] = ()
+    gauges: ClassVar[tuple[str, ...]] = ()
     event_routes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Any, services: Services) -> None:

@@ -112,8 +112,9 @@ class Relay:
         return [main, *context.branches]
 
     def forward(
-        self, context: Context, branches: Sequence[Branch], choices: Sequence[Sequence[Choice] | None]
-    ) -> int:
+        self, context: Context, branches: Sequence[Branch],
+        choices: Sequence[Sequence[Choice] | None],
+    ) -> int:  # fmt: skip
         """Send a request to its destinations, whose addresses are known by now.
 
         Returns 1, or an error code when it could be sent to none.

@@ -56,12 +56,12 @@ class SipMessage:
         self._bodies: list[bytes] = []
         self._top_via: Via | None = None
         self._vias: tuple[Via, ...] | None = None
-        self._from: NameAddr | None | bool = False
-        self._to: NameAddr | None | bool = False
+        self._from: NameAddr | bool | None = False
+        self._to: NameAddr | bool | None = False
         self._from_tag: bytes | None = None
         self._to_tag: bytes | None = None
         self._cseq: tuple[int, bytes] | None = None
-        self._uri: Uri | None | bool = False
+        self._uri: Uri | bool | None = False
         self._contacts: tuple[NameAddr, ...] | None = None
 
     def header(self, name: bytes) -> bytes | None:
@@ -318,7 +318,8 @@ def _tag(body: bytes | None) -> bytes:
         return address.tag if address is not None else b""
     start = behind.find(b";tag=")
     if start < 0:
-        return parameter_value(behind[behind.find(b";") :], b"tag") or b"" if b";" in behind else b""
+        start = behind.find(b";")
+        return parameter_value(behind[start:], b"tag") or b"" if start >= 0 else b""
     end = behind.find(b";", start + 5)
     return (behind[start + 5 :] if end < 0 else behind[start + 5 : end]).strip()
 

@@ -54,7 +54,8 @@ class Via:
             start = parameters.find(b";branch=")
             if start >= 0 and b'"' not in parameters:
                 end = parameters.find(b";", start + 8)
-                found = (parameters[start + 8 :] if end < 0 else parameters[start + 8 : end]).strip()
+                value = parameters[start + 8 :] if end < 0 else parameters[start + 8 : end]
+                found = value.strip()
             else:
                 found = parameter_value(parameters, b"branch") or b""
             self._branch = found
@@ -76,7 +77,7 @@ class Via:
 
 
 def parse_top_via(value: bytes) -> Via | None:
-    """Parse the first via-parm of a Via header body; None when any part of the body is malformed."""
+    """Parse the first via-parm of a Via header body; None when any part is malformed."""
     match = _VIA.match(value)
     if match is None:
         return None

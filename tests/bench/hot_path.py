@@ -1,4 +1,4 @@
-"""CPU of one OPTIONS, REGISTER and call in this process, without sockets: python -m tests.bench.hot_path.
+"""CPU of one OPTIONS, REGISTER and call without sockets: python -m tests.bench.hot_path.
 
 Sending is recorded instead of done, so the figures are our own code's alone; `--profile` prints
 where the time goes.
@@ -91,13 +91,15 @@ class Bench:
 
 
 OPTIONS = (
-    "OPTIONS sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bK-1-{n}-0\r\n"
+    "OPTIONS sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;"
+    "branch=z9hG4bK-1-{n}-0\r\n"
     "From: <sip:ping@127.0.0.1:5080>;tag=1o{n}\r\nTo: <sip:127.0.0.1:5060>\r\n"
     "Call-ID: {n}-1234567@127.0.0.1\r\nCSeq: 1 OPTIONS\r\nContact: <sip:ping@127.0.0.1:5080>\r\n"
     "Max-Forwards: 70\r\nUser-Agent: bench\r\nContent-Length: 0\r\n\r\n"
 )
 REGISTER = (
-    "REGISTER sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bK-1-{n}-0\r\n"
+    "REGISTER sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;"
+    "branch=z9hG4bK-1-{n}-0\r\n"
     "From: <sip:u{n}@127.0.0.1>;tag=1r{n}\r\nTo: <sip:u{n}@127.0.0.1>\r\n"
     "Call-ID: {n}-1234567@127.0.0.1\r\nCSeq: 1 REGISTER\r\nContact: <sip:u{n}@127.0.0.1:5070>\r\n"
     "Max-Forwards: 70\r\nExpires: 3600\r\nUser-Agent: bench\r\nContent-Length: 0\r\n\r\n"
@@ -108,17 +110,20 @@ SDP = (
     "a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
 )
 INVITE = (
-    "INVITE sip:bob@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bK-1-{n}-0\r\n"
+    "INVITE sip:bob@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;"
+    "branch=z9hG4bK-1-{n}-0\r\n"
     'From: "Alice" <sip:alice@127.0.0.1>;tag=1c{n}\r\nTo: <sip:bob@127.0.0.1>\r\n'
     "Call-ID: {n}-1234567@127.0.0.1\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@127.0.0.1:5080>\r\n"
     "Max-Forwards: 70\r\nUser-Agent: bench\r\nContent-Type: application/sdp\r\n"
     f"Content-Length:   {len(SDP)}\r\n\r\n{SDP}"
 )
 IN_DIALOG = (
-    "{method} sip:bob@127.0.0.1:5070 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bK-1-{n}-{m}\r\n"
+    "{method} sip:bob@127.0.0.1:5070 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5080;"
+    "branch=z9hG4bK-1-{n}-{m}\r\n"
     "Route: {route}\r\n"
     'From: "Alice" <sip:alice@127.0.0.1>;tag=1c{n}\r\nTo: <sip:bob@127.0.0.1>;tag=1s{n}\r\n'
-    "Call-ID: {n}-1234567@127.0.0.1\r\nCSeq: {m} {method}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    "Call-ID: {n}-1234567@127.0.0.1\r\nCSeq: {m} {method}\r\nMax-Forwards: 70\r\n"
+    "Content-Length: 0\r\n\r\n"
 )
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from running_server import RunningServer, lives
+from supervised_server import RunningServer, lives
 
 
 @pytest.fixture

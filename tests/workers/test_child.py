@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from running_server import wait_until
+from supervised_server import wait_until
 
 from workers import Mailboxes, Process, Role
 from workers.child import Child, Surroundings

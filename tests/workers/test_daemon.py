@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from running_server import RunningServer, lives, wait_until
+from supervised_server import RunningServer, lives, wait_until
 
 Start = Callable[..., RunningServer]
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from running_server import RunningServer, lives, wait_until
+from supervised_server import RunningServer, lives, wait_until
 
 Start = Callable[..., RunningServer]
 RANKS = {0: 0, 1: 1, 2: 2, -1: 3, -2: 4}
