@@ -139,7 +139,7 @@ class RunningServer:
             lines = [line for line in self.log().splitlines() if re.search(pattern, line)]
             return lines if len(lines) >= count else []
 
-        return wait_until(found, f"{count} x {pattern!r} in the log:\n{self.log()}", seconds)
+        return wait_until(found, f"{count} x {pattern!r} in the log", seconds, self.log)
 
     def ctl(self, *words: str) -> str:
         """Run kamailiod-ctl against it; returns what it prints, asserts success."""
