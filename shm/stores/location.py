@@ -6,9 +6,10 @@ each an array of its fields in the order of `Binding`.
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, make_dataclass
-from operator import attrgetter, is_
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from functools import partial
+from operator import is_
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -18,15 +19,13 @@ from shm.hashmap import KEEP, Change, HashMap
 _VERSION: Final = 1
 _PREFIX: Final = struct.Struct("<BH")
 _PREFIX_SIZE: Final = _PREFIX.size
-_EXPIRES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One contact of an address-of-record.
 
     `expires` is in unix seconds, 0 for permanent; `q` in thousandths, -1 for none; `methods` a
-    mask.
+    mask. A tuple, because a table's hot path makes and packs one for every REGISTER.
     """
 
     contact: bytes
@@ -74,9 +73,7 @@ class LocationStore:
         if value is None:
             return []
         return [
-            _binding(fields)
-            for fields in _fields(value)
-            if not fields[_EXPIRES] or fields[_EXPIRES] > now
+            binding for binding in _decode(value) if not binding.expires or binding.expires > now
         ]
 
     def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
@@ -88,7 +85,10 @@ class LocationStore:
         """
 
         def change(value: bytes | None, _: int) -> Change:
-            old = [] if value is None else _decode(value)
+            if value is None:
+                new = function([])
+                return (_encode(new), _earliest(new)) if new else KEEP
+            old = _decode(value)
             before = tuple(old)
             new = function(old)
             if len(new) == len(before) and all(map(is_, new, before)):
@@ -138,37 +138,26 @@ class LocationStore:
         return removed if self.update(aor, drop) else []
 
 
-_values: Final = attrgetter(*Binding.__slots__)
-# The same slots, open to be filled.
-_Draft: Final = make_dataclass("_Draft", list(Binding.__slots__), slots=True)
+_pack: Final = msgpack.Packer().pack
+_bound: Final[Callable[[list[Any]], Binding]] = partial(tuple.__new__, Binding)
 
 
 def _encode(bindings: list[Binding]) -> bytes:
-    fields = [_values(binding) for binding in bindings]
     try:
-        packed: bytes = msgpack.packb(fields)
+        packed: bytes = _pack(bindings)
         return _PREFIX.pack(_VERSION, len(bindings)) + packed
     except (OverflowError, TypeError, ValueError, struct.error) as error:
         raise RecordError(f"a binding cannot be stored: {error}") from error
 
 
-def _fields(value: bytes) -> list[list[Any]]:
+def _decode(value: bytes) -> list[Binding]:
     if value[0] != _VERSION:
         raise RecordError(f"a location record of version {value[0]}")
     fields: list[list[Any]] = msgpack.unpackb(value[_PREFIX_SIZE:])
-    return fields
-
-
-def _decode(value: bytes) -> list[Binding]:
-    return [_binding(fields) for fields in _fields(value)]
-
-
-def _binding(values: list[Any]) -> Binding:
-    # A frozen dataclass sets each field by a call, which is five times the price of this.
-    draft: Any = _Draft(*values)
-    draft.__class__ = Binding
-    return cast(Binding, draft)
+    return [_bound(one) for one in fields]
 
 
 def _earliest(bindings: list[Binding]) -> int:
+    if len(bindings) == 1:
+        return bindings[0].expires
     return min((binding.expires for binding in bindings if binding.expires), default=0)
