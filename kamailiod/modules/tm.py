@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm_params import TmParams
 from kamailiod.modules.tm_request import LocalRequest, RequestSender
-from kamailiod.net.resolver import Choice
+from kamailiod.net.resolver import Resolution
 from kamailiod.script.context import Branch, Context, Happening, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.relay import FAILED, Relay, RelaySettings
@@ -199,12 +199,11 @@ class Tm(Module):
         branches = self.relay.destinations(context)
         if not branches:
             return FAILED
-        choices: list[Sequence[Choice] | None] = []
-        for branch in branches:
-            found = self.services.network.resolve(branch.destination or branch.uri)
-            if found is not None and not isinstance(found, (tuple, list)):
-                return Wait(lambda: self._resolve_and_forward(context, branches))
-            choices.append(found)
+        resolve = self.services.network.resolve
+        found = [resolve(branch.destination or branch.uri) for branch in branches]
+        choices = [choice for choice in found if choice is None or isinstance(choice, Sequence)]
+        if len(choices) < len(found):
+            return Wait(lambda: self._resolve_and_forward(context, branches, found))
         return self.relay.forward(context, branches, choices)
 
     def _refusal(self, context: Context) -> tuple[int, bytes] | None:
@@ -218,14 +217,13 @@ class Tm(Module):
             return 482, REASONS[482]
         return None
 
-    async def _resolve_and_forward(self, context: Context, branches: list[Branch]) -> int:
-        choices: list[Sequence[Choice] | None] = []
-        for branch in branches:
-            found = self.services.network.resolve(branch.destination or branch.uri)
-            if found is None or isinstance(found, (tuple, list)):
-                choices.append(found)
-            else:
-                choices.append(await found)  # type: ignore[misc]  # the sequence case is above
+    async def _resolve_and_forward(
+        self, context: Context, branches: list[Branch], found: Sequence[Resolution]
+    ) -> int:
+        choices = [
+            choice if choice is None or isinstance(choice, Sequence) else await choice
+            for choice in found
+        ]
         return self.relay.forward(context, branches, choices)
 
     @kemi("tm.t_newtran", routes=Route.REQUEST)

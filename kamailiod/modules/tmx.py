@@ -108,10 +108,12 @@ class Tmx(Module):
         server = context.transaction
         if server is None:
             return -1
-        keep = None
-        if which == b"others" and context.branch < len(server.branches):
-            keep = server.branches[context.branch]
-        self._tm.relay.cancel_branches(server, keep)
+        this = server.branches[context.branch] if context.branch < len(server.branches) else None
+        if which == b"this":
+            if this is not None:
+                self._tm.relay.cancel_branch(this)
+        else:
+            self._tm.relay.cancel_branches(server, this if which == b"others" else None)
         return 1
 
     @pseudo_variable("T")

@@ -5,11 +5,11 @@ Joins UDP, streams and the resolver; bytes for a connection of another worker go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kamailiod.net.address import ListenAddress, Source, Target
-from kamailiod.net.resolver import Choice, Resolver, is_literal
+from kamailiod.net.resolver import Resolution, Resolver, is_literal
 from kamailiod.net.stream import StreamConnections
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.uri import DEFAULT_PORTS, parse_uri
@@ -130,7 +130,7 @@ class Network:
                 return True
         return False
 
-    def resolve(self, uri: bytes) -> Sequence[Choice] | Awaitable[Sequence[Choice] | None] | None:
+    def resolve(self, uri: bytes) -> Resolution:
         """Return (transport, literal host, port) choices for a URI, best first (RFC 3263)."""
         parsed = parse_uri(uri)
         if parsed is None or not parsed.is_sip:

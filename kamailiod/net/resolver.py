@@ -18,6 +18,9 @@ from kamailiod.sip.uri import DEFAULT_PORTS, Uri
 Choice = tuple[bytes, bytes, int]
 """Transport, literal host, port."""
 
+Resolution = Sequence[Choice] | Awaitable[Sequence[Choice] | None] | None
+"""Choices, best first, at once or when awaited; None when there are none."""
+
 _IPV4 = re.compile(
     rb"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\Z"
 )
@@ -41,7 +44,7 @@ class Resolver:
 
     def resolve(
         self, uri: Uri, transport: bytes
-    ) -> Sequence[Choice] | Awaitable[Sequence[Choice] | None] | None:
+    ) -> Resolution:
         """Return choices for a URI, best first; None when there are none.
 
         `transport` is what to use when neither the URI nor SRV says.

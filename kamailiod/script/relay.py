@@ -277,14 +277,19 @@ class Relay:
         """Call off every INVITE branch that has no final reply yet (RFC 3261 16.10)."""
         if not server.is_invite:
             return
+        if reason:
+            server.context.shared.notes["tm_cancel_reason"] = reason
         for client in server.branches:
-            if client is but or client.has_final or client.canceled:
-                continue
-            client.canceled = True
-            if reason:
-                server.context.shared.notes["tm_cancel_reason"] = reason
-            if client.code >= 100:
-                self._send_cancel(client)
+            if client is not but:
+                self.cancel_branch(client)
+
+    def cancel_branch(self, client: ClientTransaction) -> None:
+        """Call one INVITE branch off, as soon as it has had a provisional reply (9.1)."""
+        if client.has_final or client.canceled or not client.is_invite:
+            return
+        client.canceled = True
+        if client.code >= 100:
+            self._send_cancel(client)
 
     def _send_cancel(self, client: ClientTransaction) -> None:
         if client.cancel is not None:
@@ -445,11 +450,19 @@ class Relay:
         error = context.shared.notes.pop("tm_error", None)
         if isinstance(error, tuple) and not server.final_code:
             self.reply(server, error[0], error[1])
-        elif not server.branches and not server.final_code and not server.last_reply:
+        elif not server.branches and not server.final_code:
+            if server.last_reply:
+                # Answered by a 1xx and left: the caller must not wait, nor the transaction stay.
+                server.effects.schedule(server.timing.fr_inv_timer, self._abandoned, server)
+                return
             server.state = 6
             server.effects.schedule(
                 server.timing.wt_timer, self.transactions.drop, server
             )
+
+    def _abandoned(self, server: Transaction) -> None:
+        if not (server.final_code or server.suspended or server.branches):
+            self.reply(server, 408, REASONS[408])
 
 
 def _decrement_max_forwards(message: SipMessage, edits: Edits) -> None:

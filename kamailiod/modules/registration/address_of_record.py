@@ -6,14 +6,13 @@ Owns its canonical form (RFC 3261 10.3 step 5); it must not know messages or tab
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from kamailiod.sip.uri import parse_uri
 
 _PRINTABLE_ESCAPE = re.compile(rb"%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_SCHEMES = (b"sip", b"sips", b"tel")
 
 
-@lru_cache(maxsize=8192)
 def address_of_record(
     uri_text: bytes, use_domain: bool, case_sensitive: bool, realm_prefix: bytes
 ) -> bytes | None:
@@ -24,7 +23,7 @@ def address_of_record(
     host when the domain counts.
     """
     uri = parse_uri(uri_text)
-    if uri is None or not (uri.is_sip or uri.scheme == b"tel"):
+    if uri is None or uri.scheme not in _SCHEMES:
         return None
     user = uri.user
     if b"%" in user:

@@ -65,14 +65,16 @@ class Change:
 
     def apply(self, stored: list[Binding]) -> list[Binding]:
         """Return the new bindings for those stored; the same ones when it is refused."""
-        now = self._now
-        live = [old for old in stored if not old.expires or old.expires > now]
+        now, locations = self._now, self._locations
+        live = [old for old in stored if not old.expires or old.expires > now] if stored else stored
         self.bindings = live
         result = INSERTED
         bindings = live.copy()
         kept: set[bytes] = set()
         for fields in self._wanted:
-            position = self._locations.matching(bindings, fields[0], fields[5], fields[2])
+            position = -1
+            if bindings:
+                position = locations.matching(bindings, fields[0], fields[5], fields[2])
             if position >= 0:
                 old = bindings[position]
                 is_late = old.call_id == fields[5] and fields[6] <= old.cseq
@@ -91,11 +93,14 @@ class Change:
             elif fields[3] == AT_ONCE:
                 continue
             else:
-                ruid = self._locations.next_ruid()
+                ruid = locations.next_ruid()
                 result = INSERTED
-            new = Binding(*fields, ruid, self._connection_id, 0, now)
             kept.add(ruid)
-            self._locations.place(bindings, new, position)
+            new = Binding(*fields, ruid, self._connection_id, 0, now)
+            if bindings:
+                locations.place(bindings, new, position)
+            else:
+                bindings.append(new)
         if self._replace:
             bindings = [binding for binding in bindings if binding.ruid in kept]
         if 0 < self._max_contacts < len(bindings) and len(bindings) > len(live):

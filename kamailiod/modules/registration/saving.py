@@ -79,7 +79,7 @@ class Saving:
     `received_of` gives what the script says a request was received from, b"" for nothing.
     """
 
-    __slots__ = ("_locations", "_path", "_received_of", "_rules")
+    __slots__ = ("_locations", "_path", "_received_name", "_received_of", "_rules")
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Saving:
         self._locations = locations
         self._path = path
         self._received_of = received_of
+        self._received_name = rules.received_name
 
     def save(
         self, context: Context, table: LocationStore, aor: bytes, flags: int, q: int | None
@@ -221,7 +222,10 @@ class Saving:
     def _accepted(
         self, result: int, bindings: list[Binding], now: float, headers: Sequence[bytes] = ()
     ) -> Outcome:
-        return self._with_contacts(Outcome(result, 200, b"OK", list(headers)), bindings, now)
+        if not bindings:
+            return Outcome(result, 200, b"OK", [*headers])
+        line = contact_header(bindings, now, self._received_name)
+        return Outcome(result, 200, b"OK", [line, *headers])
 
     def _refusal(self, change: Change, now: float) -> Outcome:
         text = change.refusal or b""
@@ -236,7 +240,7 @@ class Saving:
 
     def _with_contacts(self, outcome: Outcome, bindings: list[Binding], now: float) -> Outcome:
         if bindings:
-            line = contact_header(bindings, now, self._rules.received_name)
+            line = contact_header(bindings, now, self._received_name)
             outcome.headers.insert(0, line)
         return outcome
 
