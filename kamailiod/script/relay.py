@@ -156,6 +156,10 @@ class Relay:
         branch_id = self.transactions.next_branch_id(loop_value(context.message), 0)
         data = self._request_bytes(context, branch, target, branch_id, context.edits)
         context.relayed = True
+        if context.message.method == b"ACK":
+            server = self.transactions.find_accepted(context.message)
+            if server is not None:
+                tell(server, Happening.ACK_IN, context.message, server.final_code)
         return 1 if self.network.send(target, data) else SEND_FAILED
 
     def _add_branch(
@@ -264,11 +268,17 @@ class Relay:
         )  # fmt: skip
         if not server.reply(code, data):
             return False
+        if server.is_invite and 200 <= code < 300:
+            self._accepted(server)
         self._generated()
         if code >= 200:
             self.cancel_branches(server)
         tell(server, Happening.REPLY_OUT, None, code)
         return True
+
+    def _accepted(self, server: Transaction) -> None:
+        request = server.request
+        self.transactions.accepted[request.call_id, request.cseq[0]] = server
 
     def cancel_branches(
         self, server: Transaction, but: ClientTransaction | None = None,
@@ -412,6 +422,8 @@ class Relay:
             code = 500
             data = data.replace(b"SIP/2.0 503", b"SIP/2.0 500", 1)
         if server.reply(code, data):
+            if server.is_invite and 200 <= code < 300:
+                self._accepted(server)
             self._relayed()
             tell(server, Happening.REPLY_OUT, reply, code)
 

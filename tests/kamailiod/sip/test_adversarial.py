@@ -22,7 +22,8 @@ SIZE = 65000
 UNITS = [
     b" ", b"\t", b'"', b'\\"', b"\\", b";", b",", b"<", b">", b":", b"@", b"=", b"/", b"a", b"a ",
     b" a", b'"a', b'";', b'",', b";;", b"; ", b";=", b';a="', b";a=", b"; a = ", b"<>", b"< ",
-    b"<a", b">;", b"a,", b", ", b"[", b"]", b"[:", b"%", b"0", b"9 ", b"a:", b"a@", b"\r\n ", b" \r\n ",
+    b"<a", b">;", b"a,", b", ", b"[", b"]", b"[:", b"%", b"0", b"9 ", b"a:", b"a@", b"\r\n ",
+    b" \r\n ",
     b"\r\n\t\r\n ", b"\r", b"\n", b"tag", b";tag=", b";tag ", b"branch=", b";branch=\"", b"SIP/",
     b"/ ", b" /", b"SIP/2.0/UDP a,", b"<sip:a@b>,", b'"\\"" ', b"?", b"&",
 ]  # fmt: skip
