@@ -247,18 +247,11 @@ class Tm(Module):
         if message.method == b"CANCEL":
             return 1 if self._canceled_invite(context) else -1
         if message.method == b"ACK":
-            return 1 if self._is_end_to_end_ack(message) else -1
+            return 1 if self.transactions.find_accepted(message) is not None else -1
         return 1 if context.transaction is not None else -1
 
     def _canceled_invite(self, context: Context) -> bool:
         return self.transactions.find_invite(context.message) is not None
-
-    def _is_end_to_end_ack(self, message: SipMessage) -> bool:
-        return any(
-            server.is_invite and 200 <= server.final_code < 300
-            and server.request.call_id == message.call_id
-            for server in self.transactions.servers.values()
-        ) if message.to_tag else False  # fmt: skip
 
     @kemi("tm.t_exists")
     def t_exists(self, context: Context) -> int:

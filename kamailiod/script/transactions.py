@@ -30,7 +30,8 @@ class Transactions:
     """Server transactions by their key, client transactions by the branch of their Via.
 
     `pending` are requests whose script waits before there is a transaction: their
-    retransmissions are absorbed and CANCEL finds them.
+    retransmissions are absorbed and CANCEL finds them.  `accepted` are answered INVITEs by Call-ID
+    and CSeq number, which the ACK of a 2xx has in common with them.
     """
 
     def __init__(self, effects: Effects, user: TransactionUser) -> None:
@@ -39,6 +40,7 @@ class Transactions:
         self.servers: dict[Key, Transaction] = {}
         self.clients: dict[bytes, ClientTransaction] = {}
         self.pending: dict[Key, Context] = {}
+        self.accepted: dict[tuple[bytes, int], Transaction] = {}
         self.created: list[Callable[[Context, Transaction], object]] = []
         self._prefix = COOKIE + os.urandom(4).hex().encode()
         self._next = 0
@@ -60,6 +62,10 @@ class Transactions:
         if reply.cseq[1] == b"CANCEL":
             branch += b"C"
         return self.clients.get(branch)
+
+    def find_accepted(self, ack: SipMessage) -> Transaction | None:
+        """Return the answered INVITE that the ACK of a 2xx is for."""
+        return self.accepted.get((ack.call_id, ack.cseq[0]))
 
     def by_identity(self, index: int, label: int) -> Transaction | None:
         """Return a transaction by what $T(id_index) and $T(id_label) gave."""
@@ -129,6 +135,8 @@ class Transactions:
         if self.servers.pop(server.key, None) is None:
             return
         server.stop()
+        if server.is_invite and 200 <= server.final_code < 300:
+            self.accepted.pop((server.request.call_id, server.request.cseq[0]), None)
         for client in server.branches:
             self.clients.pop(client.branch_id, None)
         tell(server, Happening.DESTROYED, None, server.final_code)
