@@ -154,6 +154,10 @@ class Allocator:
         finally:
             self._locks.release(0)
 
+    def room(self, offset: int) -> int:
+        """Give how many bytes a block in use can hold: no less than were asked for."""
+        return self._words[(offset - BLOCK_HEADER) >> 3] - USED - BLOCK_HEADER
+
     def usage(self) -> Usage:
         """Give the figures of this moment."""
         control = self._control

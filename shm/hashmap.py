@@ -4,7 +4,9 @@ Writers hold the lock of one stripe of buckets; readers hold none. A new record 
 the old one and published by one aligned store; then the stripe's version is raised, and only then
 is the old record's memory given back. A reader that finds the version unchanged after it copied a
 record therefore copied a whole one. A writer killed between any two of these steps leaves the old
-or the new record, at worst one unreachable block, and a lock that the next writer takes over.
+or the new record, at worst one unreachable block, and a lock that the next writer takes over. A
+small block that a replaced record lay in stays with its stripe for the next one that fits, so that
+records refreshed at one size do not touch the heap and its one lock.
 """
 
 import contextlib
@@ -25,7 +27,9 @@ from shm.layout import (
     MAP_SWEPT,
     RECORD,
     RECORD_SIZE,
+    SMALL_BLOCK,
     STRIPE_SLOT,
+    STRIPE_SPARE,
     WORD,
     aligned,
     power_of_two,
@@ -47,6 +51,8 @@ Change = tuple[bytes | None, int] | Literal[Keep.KEEP]
 
 _STRIPES: Final = 1024
 _VERSION_STEP: Final = STRIPE_SLOT // WORD
+_SPARE: Final = STRIPE_SPARE // WORD
+_SLACK: Final = 64
 # Loads and stores must not be reordered by the processor: elsewhere readers take the lock.
 _ATTEMPTS: Final = range(16 if platform.machine() in ("x86_64", "AMD64") else 0)
 _unpack: Final = RECORD.unpack_from
@@ -274,6 +280,7 @@ class HashMap:
                 for bucket in self._stripes.buckets(stripe):
                     for record in list(self._chains.records(bucket)):
                         self._remove(record.key, record.code)
+                self._give_up_spare(self._versions + stripe * _VERSION_STEP + _SPARE)
             finally:
                 self._locks.release(stripe)
 
@@ -289,7 +296,7 @@ class HashMap:
             recovered = self.recovered
             if not force and recovered == self._words[MAP_SWEPT // WORD]:
                 return 0
-            leaked = self._heap.recover(reachable(self._chains))
+            leaked = self._heap.recover(reachable(self._chains, self._stripes))
             self._words[MAP_SWEPT // WORD] = recovered
             return leaked
         finally:
@@ -368,10 +375,11 @@ class HashMap:
         self, key: bytes, code: int, value: bytes, expires: int, found: tuple[int, int, int, int]
     ) -> bool:
         link, node, _, length = found
-        offset = self._heap.allocate(RECORD_SIZE + len(key) + len(value))
+        words, stripe = self._words, code & self._stripe_mask
+        state = self._versions + stripe * _VERSION_STEP
+        offset = self._take(state + _SPARE, RECORD_SIZE + len(key) + len(value))
         if not offset:
             return False
-        words, stripe = self._words, code & self._stripe_mask
         following = node if length == ABSENT else words[node >> 3]
         self._chains.write(offset, following, code, key, value, expires)
         if expires:
@@ -380,9 +388,37 @@ class HashMap:
         if length == ABSENT:
             self._stripes.count_by(stripe, 1)
         else:
-            words[self._versions + stripe * _VERSION_STEP] += 1
-            self._heap.release(node)
+            words[state] += 1
+            self._put_by(state + _SPARE, node)
         return True
+
+    def _take(self, spare_index: int, size: int) -> int:
+        spare = self._words[spare_index]
+        if not spare:
+            return self._heap.allocate(size)
+        if size <= self._heap.room(spare) < size + _SLACK:
+            self._words[spare_index] = 0
+            return spare
+        offset = self._heap.allocate(size)
+        if not offset:
+            self._give_up_spare(spare_index)
+            offset = self._heap.allocate(size)
+        return offset
+
+    def _put_by(self, spare_index: int, node: int) -> None:
+        if self._heap.room(node) > SMALL_BLOCK:
+            self._heap.release(node)
+            return
+        spare = self._words[spare_index]
+        self._words[spare_index] = node
+        if spare:
+            self._heap.release(spare)
+
+    def _give_up_spare(self, spare_index: int) -> None:
+        spare = self._words[spare_index]
+        if spare:
+            self._words[spare_index] = 0
+            self._heap.release(spare)
 
     def _remove(self, key: bytes, code: int) -> bool:
         words, stripe = self._words, code & self._stripe_mask

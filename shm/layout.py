@@ -11,7 +11,7 @@ and 0 is "none". A structure owns the rest of its segment, from `PAYLOAD` on. It
 import struct
 from typing import Final
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 CACHE_LINE: Final = 64
 WORD: Final = 8
 
@@ -31,11 +31,12 @@ MAP_HEADER_FIELDS: Final = struct.Struct("<QQQQ")
 MAP_SWEPT: Final = MAP_HEADER + 24
 MAP_LOCKS: Final = MAP_HEADER + CACHE_LINE
 
-# Stripe state: version, records, earliest expiry.
+# Stripe state: version, records, earliest expiry, spare block.
 STRIPE_SLOT: Final = 32
 STRIPE_VERSION: Final = 0
 STRIPE_COUNT: Final = 8
 STRIPE_EARLIEST: Final = 16
+STRIPE_SPARE: Final = 24
 
 # Record: next, hash, key length, expiry in unix seconds, value length, reserved; then key and
 # value.

@@ -1,14 +1,22 @@
-"""The state of the hash map's stripes: the version readers check, the records, the earliest expiry.
+"""The state of the hash map's stripes: version for readers, records, earliest expiry, spare block.
 
 A stripe is every n-th bucket, under one lock. It does not know the lock.
 """
 
 from shm.chain import Chains
-from shm.layout import STRIPE_COUNT, STRIPE_EARLIEST, STRIPE_SLOT, STRIPE_VERSION, WORD
+from shm.layout import (
+    STRIPE_COUNT,
+    STRIPE_EARLIEST,
+    STRIPE_SLOT,
+    STRIPE_SPARE,
+    STRIPE_VERSION,
+    WORD,
+)
 from shm.segment import Segment
 
 _COUNT = STRIPE_COUNT // WORD
 _EARLIEST = STRIPE_EARLIEST // WORD
+_SPARE = STRIPE_SPARE // WORD
 _SLOT = STRIPE_SLOT // WORD
 
 
@@ -18,6 +26,8 @@ class Stripes:
     The version changes before the memory of an unlinked record is used again, which tells readers.
     `earliest` is a lower bound of the expiries within (0: none expires), lowered before a record is
     published and raised only when the stripe is looked through, so that it holds after any crash.
+    The spare block (0: none) is one that a record was replaced in: it is in use for the heap, and
+    its word is cleared before a record goes into it and set after the old record was unlinked.
     """
 
     __slots__ = ("base", "chains", "count", "mask", "words")
@@ -46,6 +56,13 @@ class Stripes:
     def earliest(self, stripe: int) -> int:
         """Give the lower bound of the expiries in a stripe, 0 when none expires."""
         return self.words[self.base + stripe * _SLOT + _EARLIEST]
+
+    def spares(self) -> set[int]:
+        """Give the offsets of all spare blocks."""
+        words, first = self.words, self.base + _SPARE
+        spares = set(words[first : self.base + self.count * _SLOT : _SLOT])
+        spares.discard(0)
+        return spares
 
     def due(self, now: int) -> list[int]:
         """Give the stripes in which a record may have expired by `now`."""

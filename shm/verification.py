@@ -5,9 +5,10 @@ from shm.chain import Chains, Record
 from shm.stripe import Stripes
 
 
-def reachable(chains: Chains) -> set[int]:
-    """Give the offsets of all records that are linked."""
-    return {offset for bucket in chains.occupied(0, 1) for offset, _, _ in chains.headers(bucket)}
+def reachable(chains: Chains, stripes: Stripes) -> set[int]:
+    """Give the offsets of all records that are linked, and of the spare blocks."""
+    linked = {offset for bucket in chains.occupied(0, 1) for offset, _, _ in chains.headers(bucket)}
+    return linked | stripes.spares()
 
 
 def map_faults(chains: Chains, stripes: Stripes, heap: Allocator) -> list[str]:
@@ -25,7 +26,9 @@ def map_faults(chains: Chains, stripes: Stripes, heap: Allocator) -> list[str]:
             if record.offset in offsets:
                 faults.append(f"record {record.offset} is linked twice")
             offsets.add(record.offset)
-    return faults + heap.faults(offsets)
+    spares = stripes.spares()
+    faults += [f"record {offset} is linked and spare" for offset in offsets & spares]
+    return faults + heap.faults(offsets | spares)
 
 
 def _chain(chains: Chains, bucket: int, faults: list[str]) -> list[Record]:

@@ -5,8 +5,6 @@ Values only; opening and sending is in udp.py and stream.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 PROTOCOL_IDS = {b"none": 0, b"udp": 1, b"tcp": 2, b"tls": 3, b"sctp": 4, b"ws": 5, b"wss": 6}
 """Kamailio's protocol numbers ($prid)."""
 
@@ -80,15 +78,35 @@ class Source:
         self.received_at = received_at
 
 
-@dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send: transport, literal host and port, local socket, connection to reuse."""
+    """Where to send: transport, literal host and port, local socket, connection to reuse.
 
-    transport: bytes
-    host: bytes
-    port: int
-    local: ListenAddress
-    connection_id: int = field(default=0)
+    Never changed once made; a plain class because one is made for every message sent.
+    """
+
+    __slots__ = ("connection_id", "host", "local", "port", "transport")
+
+    def __init__(
+        self, transport: bytes, host: bytes, port: int, local: ListenAddress,
+        connection_id: int = 0,
+    ) -> None:  # fmt: skip
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.local = local
+        self.connection_id = connection_id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        return f"Target{self._parts()!r}"
+
+    def _parts(self) -> tuple[bytes, bytes, int, bytes, int]:
+        return (self.transport, self.host, self.port, self.local.text, self.connection_id)
 
 
 def bracketed(host: bytes) -> bytes:
