@@ -83,6 +83,58 @@ def test_full_refuses_keeps_and_recovers(make_map):
     records.verify()
 
 
+def test_records_of_one_size_take_turns_in_two_blocks(make_map):
+    records = make_map(buckets=1)
+    offsets = []
+    for number in range(6):
+        assert records.put(b"a", b"value%d" % number)
+        [record] = records.records()
+        offsets.append(record.offset)
+        records.verify()
+    assert offsets == offsets[:2] * 3
+    assert offsets[0] != offsets[1]
+    assert records._stripes.spares() == {offsets[0]}
+    records.put(b"b", b"other1")
+    assert records._stripes.spares() == set()
+    records.verify()
+
+
+def test_a_large_block_is_never_spare(make_map):
+    records = make_map(buckets=1)
+    for fill in (b"1", b"2"):
+        assert records.put(b"a", fill * 2000)
+    assert records._stripes.spares() == set()
+    records.verify()
+
+
+def test_a_full_heap_and_clear_take_the_spare_block(make_map):
+    records = make_map(buckets=1, heap=16 << 10)
+    for number in range(2):
+        records.put(b"a", b"%d" % number * 700)
+    assert records._stripes.spares()
+    number = 0
+    while records.put(b"%d" % number, b"v" * 300):
+        number += 1
+    assert records._stripes.spares() == set()
+    records.verify()
+    records.clear()
+    for number in range(2):
+        records.put(b"a", b"%d" % number * 100)
+    assert records._stripes.spares()
+    records.clear()
+    assert records.usage().used == 0
+    records.verify()
+
+
+def test_verify_sees_a_spare_block_that_is_linked(make_map):
+    records = make_map(buckets=1)
+    records.put(b"a", b"1")
+    [record] = records.records()
+    records._words[records._stripes.base + 3] = record.offset
+    with pytest.raises(CorruptError, match="linked and spare"):
+        records.verify()
+
+
 def test_expired_and_pop_expired(make_map):
     records = make_map()
     for number in range(100):

@@ -20,6 +20,11 @@ def append(old, expires):
     return (old or b"") + b"+new", expires
 
 
+def replace_thrice(records):
+    # The first block becomes the stripe's spare, the second record goes into it, the third not.
+    return [records.put(b"key3", body, 5) for body in (b"new3", b"newt", b"new" * 30)]
+
+
 OPERATIONS = {
     "insert": lambda records: records.put(b"fresh", b"new" * 30, 5),
     "replace": lambda records: records.put(b"key3", b"new" * 30, 5),
@@ -92,6 +97,28 @@ def test_killed_at_any_line_leaves_the_old_or_the_new(make_map, fork, name, full
         assert len(template) == len(now)
         assert template.put(b"key3", b"usable")
     assert line > 40
+
+
+def test_killed_at_any_line_while_a_spare_block_is_used(make_map, fork):
+    template = filled(make_map)
+    assert template.put(b"key3", b"olde", 5)
+    assert template.put(b"key7", b"olde", 5)
+    assert template._stripes.spares()
+    rest = {record.key: record[2:] for record in template.records()}
+    del rest[b"key3"]
+    image = template._memory[:]
+    line, status = 0, -1
+    while status != 0:
+        line += 1
+        template._memory[:] = image
+        status = run_until(line, fork, lambda: replace_thrice(template))
+        template.sweep()
+        template.verify()
+        now = {record.key: record[2:] for record in template.records()}
+        assert now.pop(b"key3")[1] in (b"olde", b"new3", b"newt", b"new" * 30)
+        assert now == rest
+        assert template.put(b"key3", b"usable")
+        template.verify()
 
 
 @pytest.mark.parametrize("name", ["pop_expired", "clear", "sweep"])

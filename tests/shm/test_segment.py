@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shm import Origin, Segment, SegmentError, SegmentFullError
+from shm.layout import LAYOUT_VERSION
 
 
 def file_of(segment: Segment) -> Path:
@@ -39,7 +40,7 @@ def test_keep_takes_over_what_matches(make_segment):
     assert kept.words[100] == 7
 
 
-@pytest.mark.parametrize("layout, size", [(2, 4096), (1, 8192)])
+@pytest.mark.parametrize("layout, size", [(LAYOUT_VERSION + 1, 4096), (LAYOUT_VERSION, 8192)])
 def test_keep_makes_anew_what_does_not_match(make_segment, instance, layout, size):
     make_segment(4096, "x").words[100] = 7
     segment = Segment.create(instance, "x", size, layout=layout, keep=True)
