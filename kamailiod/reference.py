@@ -36,7 +36,7 @@ def _module(kind: type[Module]) -> Iterator[str]:
         for method, declaration in variables:
             names = " ".join(f"`${name}`" for name in declaration.names)
             yield f"| {names} | {_first_line(getattr(kind, method))} |"
-    parameters = [field for field in fields(kind.Params)]
+    parameters = fields(kind.Params)
     if parameters:
         without = getattr(kind, "without_effect", ())
         yield from ("", "| modparam | default | |", "|---|---|---|")

@@ -147,7 +147,8 @@ class Tracker:
         """Hear that a request came by our own Route: its cookie names the dialog."""
         value = parameter_value(route_parameters, self._cookie_name)
         if value is None:
-            self.match(context)
+            if self.params.dlg_match_mode:
+                self.match(context)
             return
         numbers = parse_cookie(value)
         dialog = self.records.get(*numbers) if numbers is not None else None
