@@ -1,4 +1,4 @@
-"""The buckets of a hash map and their chains of records; it takes no lock, allocates nothing.
+"""The buckets of a hash map and their chains of records; it takes no lock and writes nothing.
 
 A record never changes once it is linked: what changes is the one word that points to it. Every
 number of a record that a reader finds may be garbage if its memory was reused meanwhile, which the
@@ -79,15 +79,6 @@ class Chains:
         memory = self.memory
         value = memory[middle : middle + value_length]
         return Record(offset, code, memory[begin:middle], value, expires)
-
-    def write(
-        self, offset: int, link: int, code: int, key: bytes, value: bytes, expires: int
-    ) -> None:
-        """Fill a record that is not linked yet; it will be followed by `link`."""
-        length = len(key)
-        RECORD.pack_into(self.memory, offset, link, code, length, expires, len(value), 0)
-        begin = offset + RECORD_SIZE
-        self.memory[begin : begin + length + len(value)] = key + value
 
     def records(self, bucket: int) -> Iterator[Record]:
         """Give a bucket's records whole, otherwise as `headers` does."""

@@ -28,6 +28,8 @@ from shm.layout import (
     RECORD,
     RECORD_SIZE,
     SMALL_BLOCK,
+    STRIPE_COUNT,
+    STRIPE_EARLIEST,
     STRIPE_SLOT,
     STRIPE_SPARE,
     WORD,
@@ -51,10 +53,13 @@ Change = tuple[bytes | None, int] | Literal[Keep.KEEP]
 
 _STRIPES: Final = 1024
 _VERSION_STEP: Final = STRIPE_SLOT // WORD
+_COUNT: Final = STRIPE_COUNT // WORD
+_EARLIEST: Final = STRIPE_EARLIEST // WORD
 _SPARE: Final = STRIPE_SPARE // WORD
 _SLACK: Final = 64
 # Loads and stores must not be reordered by the processor: elsewhere readers take the lock.
 _ATTEMPTS: Final = range(16 if platform.machine() in ("x86_64", "AMD64") else 0)
+_pack: Final = RECORD.pack
 _unpack: Final = RECORD.unpack_from
 
 
@@ -186,7 +191,7 @@ class HashMap:
 
     def put(self, key: bytes, value: bytes, expires: int = 0) -> bool:
         """Set a key's value and expiry; False, and nothing changed, when there is no room."""
-        code = self._chains.code(key)
+        code = crc32(key[: self.hash_length] if self.hash_length else key)
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
@@ -196,7 +201,7 @@ class HashMap:
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; False when it is not there."""
-        code = self._chains.code(key)
+        code = crc32(key[: self.hash_length] if self.hash_length else key)
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
@@ -211,14 +216,16 @@ class HashMap:
         (None, 0) to remove the key, or KEEP. It must be short and touch no other key. False, and
         nothing changed, when there is no room; what the function raises passes through.
         """
-        code = self._chains.code(key)
+        code = crc32(key[: self.hash_length] if self.hash_length else key)
         stripe = code & self._stripe_mask
         words = self._words
         self._locks.acquire(stripe)
         try:
             found = link, node, expires, length = self._chains.find(key, code)
-            begin = node + RECORD_SIZE + len(key)
-            old = self._memory[begin : begin + length] if length != ABSENT else None
+            old = None
+            if length != ABSENT:
+                begin = node + RECORD_SIZE + len(key)
+                old = self._memory[begin : begin + length]
             version_index = self._versions + stripe * _VERSION_STEP
             version = words[version_index]
             change = function(old, expires)
@@ -374,19 +381,26 @@ class HashMap:
     def _store(
         self, key: bytes, code: int, value: bytes, expires: int, found: tuple[int, int, int, int]
     ) -> bool:
-        link, node, _, length = found
-        words, stripe = self._words, code & self._stripe_mask
-        state = self._versions + stripe * _VERSION_STEP
-        offset = self._take(state + _SPARE, RECORD_SIZE + len(key) + len(value))
+        link, node, _, old_length = found
+        words, memory = self._words, self._memory
+        state = self._versions + (code & self._stripe_mask) * _VERSION_STEP
+        key_length, length = len(key), len(value)
+        size = RECORD_SIZE + key_length + length
+        offset = self._take(state + _SPARE, size) if words[state + _SPARE] else 0
         if not offset:
-            return False
-        following = node if length == ABSENT else words[node >> 3]
-        self._chains.write(offset, following, code, key, value, expires)
+            offset = self._heap.allocate(size)
+            if not offset:
+                return False
+        following = node if old_length == ABSENT else words[node >> 3]
+        header = _pack(following, code, key_length, expires, length, 0)
+        memory[offset : offset + size] = header + key + value
         if expires:
-            self._stripes.expect(stripe, expires)
+            earliest = words[state + _EARLIEST]
+            if not earliest or expires < earliest:
+                words[state + _EARLIEST] = expires
         words[link] = offset
-        if length == ABSENT:
-            self._stripes.count_by(stripe, 1)
+        if old_length == ABSENT:
+            words[state + _COUNT] += 1
         else:
             words[state] += 1
             self._put_by(state + _SPARE, node)
@@ -394,15 +408,12 @@ class HashMap:
 
     def _take(self, spare_index: int, size: int) -> int:
         spare = self._words[spare_index]
-        if not spare:
-            return self._heap.allocate(size)
         if size <= self._heap.room(spare) < size + _SLACK:
             self._words[spare_index] = 0
             return spare
         offset = self._heap.allocate(size)
         if not offset:
             self._give_up_spare(spare_index)
-            offset = self._heap.allocate(size)
         return offset
 
     def _put_by(self, spare_index: int, node: int) -> None:

@@ -74,13 +74,6 @@ class Stripes:
         """Count records that came or went."""
         self.words[self.base + stripe * _SLOT + _COUNT] += difference
 
-    def expect(self, stripe: int, expires: int) -> None:
-        """Lower the bound for a record that is about to be published."""
-        index = self.base + stripe * _SLOT + _EARLIEST
-        bound = self.words[index]
-        if not bound or expires < bound:
-            self.words[index] = expires
-
     def set_earliest(self, stripe: int, expires: int) -> None:
         """Set the bound, after looking through the whole stripe with its lock held."""
         self.words[self.base + stripe * _SLOT + _EARLIEST] = expires
