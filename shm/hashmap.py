@@ -9,10 +9,10 @@ small block that a replaced record lay in stays with its stripe for the next one
 records refreshed at one size do not touch the heap and its one lock.
 """
 
-import contextlib
 import enum
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final, Literal
 from zlib import crc32
 
@@ -242,18 +242,13 @@ class HashMap:
         finally:
             self._locks.release(stripe)
 
-    @contextlib.contextmanager
-    def locked(self, key: bytes) -> Iterator[None]:
+    def locked(self, key: bytes) -> AbstractContextManager[None]:
         """Keep other processes from writing `key`; inside, only that key may be written.
 
         Nothing inside may wait for anything but the processor, nor fork.
         """
-        stripe = self._chains.code(key) & self._stripe_mask
-        self._locks.acquire(stripe)
-        try:
-            yield
-        finally:
-            self._locks.release(stripe)
+        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        return self._locks.held(code & self._stripe_mask)
 
     def records(self, prefix: bytes = b"") -> Iterator[Record]:
         """Go through all records whose key starts with `prefix`, blocking nobody.

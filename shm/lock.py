@@ -92,6 +92,10 @@ class LockTable:
         if code:
             _checked(code)
 
+    def held(self, index: int) -> "Held":
+        """Give a context in which a lock is taken."""
+        return Held(self, index)
+
     def acquire_all(self) -> None:
         """Take every lock in ascending order; who holds one must not wait for another."""
         for index in range(len(self._slots)):
@@ -127,6 +131,22 @@ class LockTable:
             _checked(self._unlock(slot))
             raise
         _checked(self._consistent(slot))
+
+
+class Held:
+    """A lock of a table that is taken within a `with`."""
+
+    __slots__ = ("_index", "_table")
+
+    def __init__(self, table: LockTable, index: int) -> None:
+        self._table = table
+        self._index = index
+
+    def __enter__(self) -> None:
+        self._table.acquire(self._index)
+
+    def __exit__(self, *_: object) -> None:
+        self._table.release(self._index)
 
 
 def _checked(code: int) -> None:

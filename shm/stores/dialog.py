@@ -7,13 +7,13 @@ one octet, and a msgpack array of the fields in the order of `Dialog`.
 """
 
 import enum
-import os
 import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
+from random import getrandbits
 from typing import Any, Final, Literal
 
 import msgpack
@@ -26,6 +26,7 @@ _VERSION: Final = 1
 _NUMBERS: Final = struct.Struct(">II")
 _ENTRY: Final = struct.Struct(">I")
 _PREFIX: Final = struct.Struct("<BB")
+_PREFIX_SIZE: Final = _PREFIX.size
 
 
 class Direction(enum.IntEnum):
@@ -101,7 +102,7 @@ class DialogStore:
         with self._map.locked(prefix):
             taken = {_NUMBERS.unpack_from(found.key)[1] for found in self._map.matching(prefix)}
             # A random number: a request of a dialog long gone must not find a later one.
-            while (identity := int.from_bytes(os.urandom(4), "big") >> 1) in taken or not identity:
+            while (identity := getrandbits(31)) in taken or not identity:
                 continue
             dialog.h_entry = entry
             dialog.h_id = identity
@@ -190,6 +191,7 @@ class DialogStore:
 
 _names: Final = tuple(Dialog.__slots__)
 _values: Final = attrgetter(*_names)
+_pack: Final = msgpack.Packer().pack
 _PROFILES: Final = _names.index("profiles")
 
 
@@ -208,7 +210,7 @@ def _key(dialog: Dialog) -> bytes:
 
 def _encode(dialog: Dialog) -> bytes:
     try:
-        packed: bytes = msgpack.packb(_values(dialog))
+        packed: bytes = _pack(_values(dialog))
         return _PREFIX.pack(_VERSION, dialog.state) + packed
     except (OverflowError, TypeError, ValueError, struct.error) as error:
         raise RecordError(f"a dialog cannot be stored: {error}") from error
@@ -217,6 +219,7 @@ def _encode(dialog: Dialog) -> bytes:
 def _decode(value: bytes) -> Dialog:
     if value[0] != _VERSION:
         raise RecordError(f"a dialog record of version {value[0]}")
-    fields: list[Any] = msgpack.unpackb(value[_PREFIX.size :])
-    fields[_PROFILES] = [(name, member) for name, member in fields[_PROFILES]]
+    fields: list[Any] = msgpack.unpackb(value[_PREFIX_SIZE:])
+    if fields[_PROFILES]:
+        fields[_PROFILES] = [(name, member) for name, member in fields[_PROFILES]]
     return Dialog(*fields)

@@ -10,6 +10,7 @@ from shm.hashmap import KEEP, Change, HashMap
 
 Value = int | bytes
 
+_pack: Final = msgpack.Packer().pack
 _NUMBERS: Final = range(-(1 << 63), 1 << 64)
 
 
@@ -98,7 +99,7 @@ def _alive(expires: int, now: float) -> bool:
 def _encode(value: Value) -> bytes:
     if isinstance(value, int) and value not in _NUMBERS:
         raise RecordError(f"{value} has more than 64 bits")
-    packed: bytes = msgpack.packb(value)
+    packed: bytes = _pack(value)
     return packed
 
 
