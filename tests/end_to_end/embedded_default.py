@@ -29,7 +29,8 @@ def add_subscriber(server: RunningServer, user: str, password: str) -> None:
     """Add a subscriber to the running server's table."""
     with sqlite3.connect(server.folder / "run/kamailiod.sqlite") as database:
         database.execute(
-            "insert into subscriber (username, domain, password, ha1, ha1b) values (?, '', ?, '', '')",
+            "insert into subscriber (username, domain, password, ha1, ha1b)"
+            " values (?, '', ?, '', '')",
             (user, password),
         )
 

@@ -234,13 +234,13 @@ class Peer:
 
     def ping(self, call_id: str = "") -> Received:
         """Have the worker that owns the Call-ID answer: all it got before is done by then."""
-        call = self.new_call("sip:%s:%d" % self.server, f"{call_id or uuid.uuid4().hex}")
+        call = self.new_call(f"sip:{self.server[0]}:{self.server[1]}", call_id or uuid.uuid4().hex)
         call.cseq = 9000 + next(_numbers)
         # A tag and no Route: the guide's script answers such a request with 403.
         call.remote += ";tag=ping"
         self.request("OPTIONS", call)
         return self.expect_that(
-            lambda m: bool(m.status) and m.header("CSeq") == f"{call.cseq} OPTIONS", "ping"
+            lambda m: bool(m.status) and m.headers("CSeq") == [f"{call.cseq} OPTIONS"], "ping"
         )
 
 

@@ -17,7 +17,9 @@ GOOD = "function ksr_request_route()\n    KSR.sl.send_reply(200, 'OK')\nend\n"
 
 def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     words = arguments or ("-c", "-f", "kamailio.cfg")
-    return subprocess.run([str(PROGRAM), *words], cwd=folder, capture_output=True, text=True, timeout=15)
+    return subprocess.run(
+        [str(PROGRAM), *words], cwd=folder, capture_output=True, text=True, timeout=15
+    )
 
 
 def write(folder: Path, config: str = CONFIG.format(more=""), script: str = GOOD) -> Path:

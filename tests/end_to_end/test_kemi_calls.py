@@ -35,7 +35,7 @@ def test_retransmissions_are_absorbed(kemi: Kemi, phone: MakePhone) -> None:
     call.branch = "z9hG4bKonce"
     alice.ack_failure(call, failure)
     alice.ping(call.call_id)
-    assert not [m for m in bob.drain() if m.method == "ACK" and m.header("Via") != invite.header("Via")]
+    assert {m.header("Via") for m in bob.drain()} <= {invite.header("Via")}
 
 
 def test_the_server_repeats_an_invite_until_it_is_answered(kemi: Kemi, phone: MakePhone) -> None:

@@ -22,7 +22,8 @@ function each_branch()
     KSR.hdr.append("X-Branch: " .. KSR.pv.get("$T_branch_idx") .. "\\r\\n")
 end
 function each_reply()
-    KSR.info("reply route " .. KSR.pv.get("$rs") .. " of branch " .. KSR.pv.get("$T_branch_idx") .. "\\n")
+    local status, branch = KSR.pv.get("$rs"), KSR.pv.get("$T_branch_idx")
+    KSR.info("reply route " .. status .. " of branch " .. branch .. "\\n")
 end
 """
 

@@ -106,7 +106,9 @@ def test_a_second_server_leaves_the_first_alone(kemi: Kemi, phone: MakePhone) ->
 FAULTS = {
     "no such script": ({"script.lua": None}, "script.lua"),
     "syntax of the script": ({"script.lua": "function x(\n"}, r"script\.lua:\d+"),
-    "error at the script's top level": ({"script.lua": "local a = nil\na.b = 1\n"}, r"script\.lua:2"),
+    "error at the script's top level": (
+        {"script.lua": "local a = nil\na.b = 1\n"}, r"script\.lua:2"
+    ),
     "syntax of the config": ({"kamailio.cfg": "request_route {\n if (\n}\n"}, r"kamailio\.cfg:\d+"),
     "unknown parameter": (
         {"kamailio.cfg": CONFIG.format(more='modparam("tm", "no_such", 1)')}, r"kamailio\.cfg:\d+"
