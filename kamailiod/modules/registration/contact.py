@@ -76,6 +76,7 @@ def parse_q(text: bytes) -> int:
     return 1000 if text[:1] == b"1" else 0
 
 
+@lru_cache(maxsize=512)
 def parse_expires(text: bytes) -> int:
     """Return an expiry in seconds, at most MOST_EXPIRES; BAD_EXPIRES when it is no number."""
     if not text.isdigit():
@@ -107,10 +108,10 @@ def contact_header(bindings: Sequence[Binding], now: float, received_name: bytes
     parts = []
     for binding in bindings:
         left = binding.expires - second if binding.expires else MOST_EXPIRES
-        if binding.q >= 0:
-            part = b"<%b>;q=%b;expires=%d" % (binding.contact, q_text(binding.q), left)
-        else:
+        if binding.q < 0:
             part = b"<%b>;expires=%d" % (binding.contact, left)
+        else:
+            part = b"<%b>;q=%b;expires=%d" % (binding.contact, q_text(binding.q), left)
         if binding.received and received_name:
             part = b'%b;%b="%b"' % (part, received_name, binding.received)
         if binding.instance:

@@ -20,10 +20,8 @@ from kamailiod.modules.registration.change import (
 )
 from kamailiod.modules.registration.contact import (
     ALL_METHODS,
-    BAD_EXPIRES,
     BAD_Q,
     NO_EXPIRES,
-    ContactParameters,
     contact_header,
     methods_mask,
     parse_expires,
@@ -146,39 +144,39 @@ class Saving:
         socket = context.source.local.text
         call_id = message.call_id
         cseq = message.cseq[0]
+        second = int(now)
         wanted: list[Wanted] = []
         for contact in contacts:
             parameters = parse_parameters(contact.parameters)
             given_q = parameters.q if q is None else q
             if given_q == BAD_Q:
                 return refused(*BAD_REQUEST, b"Invalid q param in contact")
-            seconds = self._seconds(message, parameters.expires, flags)
-            if seconds == _TOO_BRIEF:
-                least = b"Min-Expires: %d" % self._rules.min_expires
-                return refused(423, b"Interval Too Brief", b"Interval too brief", (least,))
+            seconds = parameters.expires
+            if seconds == NO_EXPIRES:
+                seconds = parse_expires(message.header(b"expires") or b"")
+            if seconds:
+                seconds = self._lifetime(seconds, flags)
+                if seconds == _TOO_BRIEF:
+                    least = b"Min-Expires: %d" % self._rules.min_expires
+                    return refused(423, b"Interval Too Brief", b"Interval too brief", (least,))
             wanted.append((
                 contact.uri_text, received or parameters.received, path.vector,
-                int(now) + seconds if seconds else AT_ONCE,
+                second + seconds if seconds else AT_ONCE,
                 given_q if given_q >= 0 else self._rules.default_q,
                 call_id, cseq, 0, context.branch_flags, agent, socket,
-                _methods(message, parameters), parameters.instance, parameters.reg_id,
+                parameters.methods or _allowed(message), parameters.instance, parameters.reg_id,
             ))  # fmt: skip
         return wanted
 
-    def _seconds(self, message: SipMessage, seconds: int, flags: int) -> int:
-        """Return how long a contact is to live, 0 to remove it, or _TOO_BRIEF."""
+    def _lifetime(self, seconds: int, flags: int) -> int:
+        """Return how long a contact is to live that asked for so long, or _TOO_BRIEF."""
         rules = self._rules
-        if seconds == NO_EXPIRES:
-            header = message.header(b"expires")
-            seconds = BAD_EXPIRES if header is None else parse_expires(header)
         exact = flags & EXACT_EXPIRES
         if seconds < 0:
             seconds = rules.default_expires
             if rules.default_expires_range and not exact:
                 share = seconds * min(rules.default_expires_range, 100) // 100
                 seconds += random.randint(-share, share)
-        elif not seconds:
-            return 0
         elif rules.expires_range and not exact:
             seconds -= random.randint(0, seconds * min(rules.expires_range, 100) // 100)
         if seconds < rules.min_expires:
@@ -187,7 +185,7 @@ class Saving:
             seconds = rules.min_expires
         if rules.max_expires and seconds > rules.max_expires:
             return rules.max_expires
-        return max(seconds, 1)
+        return seconds if seconds > 1 else 1
 
     def _remove_all(
         self,
@@ -250,8 +248,6 @@ def refused(code: int, reason: bytes, text: bytes, headers: Sequence[bytes] = ()
     return Outcome(FAILED, code, reason, [*headers, b"P-Registrar-Error: " + text])
 
 
-def _methods(message: SipMessage, parameters: ContactParameters) -> int:
-    if parameters.methods:
-        return parameters.methods
+def _allowed(message: SipMessage) -> int:
     allow = message.header(b"allow")
     return methods_mask(allow) if allow else ALL_METHODS
