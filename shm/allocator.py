@@ -118,19 +118,21 @@ class Allocator:
             if block:
                 words[bin_index] = words[(block >> 3) + 1]
                 control[HEAP_FRAGMENTS] -= 1
+                need = words[block >> 3]
+                words[block >> 3] = need | USED
+            elif (block := control[HEAP_TOP]) + need <= control[HEAP_RESERVED]:
+                # The block begins to be one, and in use, when the top rises above it.
+                words[block >> 3] = need | USED
+                control[HEAP_TOP] = block + need
             else:
-                block = (
-                    self._carve(need)
-                    or self._split(bin_index, need)
-                    or self._compact(bin_index, need)
-                )
+                block = self._cut(bin_index, need)
                 if not block:
                     control[HEAP_FAILURES] += 1
                     return 0
-            block_size = words[block >> 3]
-            words[block >> 3] = block_size | USED
+                need = words[block >> 3]
+                words[block >> 3] = need | USED
             control[HEAP_BLOCKS] += 1
-            control[HEAP_USED] = used = control[HEAP_USED] + block_size
+            control[HEAP_USED] = used = control[HEAP_USED] + need
             if used > control[HEAP_MAX_USED]:
                 control[HEAP_MAX_USED] = used
             return block + BLOCK_HEADER
@@ -202,6 +204,11 @@ class Allocator:
             return [str(error)]
         finally:
             self._locks.release(0)
+
+    def _cut(self, bin_index: int, need: int) -> int:
+        return (
+            self._carve(need) or self._split(bin_index, need) or self._compact(bin_index, need)
+        )
 
     def _carve(self, need: int) -> int:
         words, control = self._words, self._control
