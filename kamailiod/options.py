@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from kamailiod import __version__
@@ -131,8 +133,10 @@ def build() -> str:
 
 
 def kernel() -> str:
-    """Return which implementation of the hot path is in use; no compiled one exists."""
-    return "pure python"
+    """Return which implementation of the hot path is in use; setup.py compiles all or none."""
+    found = find_spec("kamailiod.sip.message")
+    compiled = found is not None and (found.origin or "").endswith(tuple(EXTENSION_SUFFIXES))
+    return "compiled (mypyc)" if compiled else "pure python"
 
 
 def _unknown(error: getopt.GetoptError) -> str:

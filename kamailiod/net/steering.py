@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from ctypes import addressof, create_string_buffer
+from ctypes import Structure, c_char_p, c_ushort
 
 HASHED_BYTES = 16
 _MULTIPLIER = 0x9E3779B1
@@ -141,6 +141,12 @@ def _resolve(program: list[Instruction], shared_search: int) -> list[Instruction
     ]
 
 
+class _Program(Structure):
+    """struct sock_fprog; it keeps the instructions alive while the kernel reads them."""
+
+    _fields_ = (("length", c_ushort), ("instructions", c_char_p))
+
+
 def attach(group_member: socket.socket, workers: int, offset: int = 0) -> int:
     """Attach the program to the reuseport group of a socket; returns the last offset covered.
 
@@ -149,10 +155,9 @@ def attach(group_member: socket.socket, workers: int, offset: int = 0) -> int:
     for last_offset in (980, 660, 340):
         program = steering_program(workers, offset, last_offset)
         code = b"".join(struct.pack("=HBBI", *line) for line in program)
-        buffer = create_string_buffer(code)
-        header = struct.pack("HxxxxxxP", len(program), addressof(buffer))
         try:
-            group_member.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, header)
+            group_member.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF,
+                                    _Program(len(program), code))  # fmt: skip
         except OSError:
             continue
         return last_offset

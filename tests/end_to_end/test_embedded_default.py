@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from tests.end_to_end.embedded_default import add_subscriber
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.sip_client import Peer, digest
@@ -124,25 +122,3 @@ def test_a_contact_is_removed(pbx: RunningServer, alice: Peer, bob: Peer, voicem
     alice.invite("bob")
     _voicemail_takes(voicemail, alice)
     assert bob.drain() == []
-
-
-@pytest.mark.parametrize("caller", ["udp", "tcp"])
-def test_over_tcp(pbx: RunningServer, phone: MakePhone, caller: str) -> None:
-    callee = "tcp" if caller == "udp" else "udp"
-    for user in ("dora", "emil"):
-        add_subscriber(pbx, user, "secret")
-    dora, emil = phone(pbx, "dora", caller), phone(pbx, "emil", callee)
-    dora.register("secret")
-    emil.register("secret")
-    call = dora.invite("emil")
-    invite = emil.expect("INVITE")
-    emil.reply(invite, 200)
-    answer = dora.expect(200)
-    assert len(answer.values("Record-Route")) == 2
-    dialog = dora.answered(call, answer)
-    emil.expect("ACK")
-    emil.request("BYE", emil.callee_dialog(invite))
-    bye = dora.expect("BYE")
-    dora.reply(bye, 200)
-    emil.expect(200)
-    assert dialog.routes

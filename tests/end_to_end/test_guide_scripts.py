@@ -20,6 +20,11 @@ debug=2
 log_stderror=yes
 loadmodule "auth_db.so"
 loadmodule "acc.so"
+loadmodule "rr.so"
+loadmodule "registrar.so"
+loadmodule "dialog.so"
+loadmodule "textops.so"
+loadmodule "sanity.so"
 modparam("auth_db", "db_url", "sqlite:///run/kamailiod.sqlite")
 modparam("auth_db", "calculate_ha1", 1)
 modparam("auth_db", "password_column", "password")
@@ -48,14 +53,14 @@ class GuideServer:
     def __call__(self, *numbers: str, loader: str = "") -> RunningServer:
         """Run scripts of the guide, loaded in this order, then the lines of a test."""
         scripts: dict[str, Path | str] = {guide(n).name: guide(n) for n in numbers}
-        names = list(scripts)
-        main = "".join(f'dofile("{name}")\n' for name in names) + loader
+        # The parameter that stands last is loaded first: main.lua comes after the guide's scripts.
+        loads = "".join(f'modparam("app_lua", "load", "{name}")\n' for name in reversed(scripts))
         config = guide("02").read_text().replace(
             "/etc/kamailio/scripts/main.lua", str(self._folder / "main.lua")
-        ) + SETTINGS
+        ) + SETTINGS + loads
         (self._folder / "run").mkdir()
         return self._stack.enter_context(
-            RunningServer(self._folder, config, files={**scripts, "main.lua": main})
+            RunningServer(self._folder, config, files={**scripts, "main.lua": loader})
         )
 
 
@@ -67,7 +72,7 @@ def start(tmp_path: Path, stack: ExitStack) -> GuideServer:
 def test_registration_and_routing(start: GuideServer, phone: MakePhone) -> None:
     """Scripts 02, 03, 06 and 07, which call each other."""
     server = start("03", "06", "07", loader="function handle_bye() KSR.rr.loose_route() "
-                   "KSR.tm.t_relay() end\nKSR = require('KSR')\n")  # fmt: skip
+                   "KSR.tm.t_relay() end\n")  # fmt: skip
     server.wait_for_log("Lua script initialized")
     server.wait_for_log("Child process [12] initialized", count=2)
     for user in ("alice", "bob"):
@@ -122,7 +127,7 @@ end
 
 def test_accessing_variables(start: GuideServer, phone: MakePhone) -> None:
     """Script 14, a snippet without functions."""
-    server = start(loader=TOP_LEVEL % guide("14"))
+    server = start(loader=TOP_LEVEL.replace("%s", str(guide("14"))))
     phone(server).invite("bob")
     server.wait_for_log("end of the snippet newuser")
 
@@ -146,8 +151,8 @@ function handle_request()
     chunk()
     real.info("end of the snippet\\n")
 end
-""" % guide("15")
-    server = start(loader=loader)
+"""
+    server = start(loader=loader.replace("%s", str(guide("15"))))
     alice = phone(server)
     call = alice.invite("bob")
     server.wait_for_log("end of the snippet")
@@ -156,7 +161,7 @@ end
 
 def test_logging(start: GuideServer, phone: MakePhone) -> None:
     """Script 19: at debug=2 the debug message does not show."""
-    server = start(loader=TOP_LEVEL % guide("19"))
+    server = start(loader=TOP_LEVEL.replace("%s", str(guide("19"))))
     phone(server).invite("bob")
     server.wait_for_log(r"INFO: .*Info message")
     server.wait_for_log(r"WARNING: .*Warning message")
@@ -167,7 +172,7 @@ def test_logging(start: GuideServer, phone: MakePhone) -> None:
 
 def test_printing_variables(start: GuideServer, phone: MakePhone) -> None:
     """Script 20."""
-    server = start("20", loader='KSR = require("KSR")\nfunction handle_request() debug_request() end')
+    server = start("20", loader="function handle_request() debug_request() end")
     alice = phone(server)
     call = alice.invite("bob")
     server.wait_for_log("=== Request Debug ===")

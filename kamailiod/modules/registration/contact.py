@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from kamailiod.sip.message import SipMessage
+from kamailiod.sip.name_addr import NameAddr
 from kamailiod.sip.uri import parameter_value
 from shm import Binding
 
@@ -36,6 +38,12 @@ OTHER_METHOD_BIT = 1 << len(_METHODS)
 # leading "." is taken, as Kamailio does.
 _Q = re.compile(rb"(0?)\.([0-9]+)\Z|0\.?\Z|1(?:\.0*)?\Z")
 
+# The Contact most phones send: a part of what name-addr and SIP-URI allow, recognised in one go.
+_PLAIN = re.compile(
+    rb"<(sips?:[\w.+~-]++@[\w.-]++(?::[0-9]{1,4})?(?:;[\w=.~-]++)*+)>"
+    rb"((?:;[\w.+-]++(?:=(?:[\w.-]++|\"[^\"\\]*+\"))?)*+)\Z"
+)
+
 
 class ContactParameters:
     """The parameters of one Contact that a registrar looks at.
@@ -57,6 +65,18 @@ class ContactParameters:
         self.instance = parameter_value(parameters, b"+sip.instance") or b""
         reg_id = parameter_value(parameters, b"reg-id") or b""
         self.reg_id = int(reg_id) if reg_id.isdigit() and len(reg_id) < 10 else 0
+
+
+def plain_contact(message: SipMessage) -> NameAddr | None:
+    """Return the one Contact of a request, sound for sure, when it is of the plainest form.
+
+    None says nothing: what it holds is then for the whole grammar to find out.
+    """
+    numbers = message.index.get(b"contact")
+    if numbers is None or len(numbers) != 1:
+        return None
+    match = _PLAIN.match(message.header(b"contact") or b"")
+    return None if match is None else NameAddr(b"", *match.groups())
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ from kamailiod.modules.registration.contact import (
     methods_mask,
     parse_expires,
     parse_parameters,
+    plain_contact,
 )
 from kamailiod.modules.registration.locations import Locations
 from kamailiod.modules.registration.path import Path, PathPolicy, Refusal
@@ -100,7 +101,8 @@ class Saving:
         `q` (thousandths) overrides that of all its contacts unless None.
         """
         message = context.request
-        contacts = message.contacts
+        plain = plain_contact(message)
+        contacts = message.contacts if plain is None else (plain,)
         if contacts is None:
             return refused(*BAD_REQUEST, b"Contact parse error")
         now = time.time()
@@ -113,7 +115,7 @@ class Saving:
                 return self._remove_all(message, contacts, table, aor, now)
             if len(uri) > longest:
                 return refused(*BAD_REQUEST, b"Contact/received too long")
-            if contact.uri is None:
+            if plain is None and contact.uri is None:
                 return refused(*BAD_REQUEST, b"Contact parse error")
         path = self._path.read(message)
         if isinstance(path, Refusal):
