@@ -12,7 +12,7 @@ from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm import Tm
 from kamailiod.net.address import Source
 from kamailiod.net.network import Network
-from kamailiod.net.steering import owner_rank
+from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context, Route
 from kamailiod.script.engine import Engine
 from kamailiod.script.log import DEBUG, Log

@@ -59,9 +59,12 @@ class Chains:
         For a key that is not there: the head of its bucket, what it links to, and 0, -1. The caller
         holds the stripe's lock.
         """
-        words, memory, length = self.words, self.memory, len(key)
+        words = self.words
         head = link = self.heads + (code & self.mask)
         first = node = words[link]
+        if not node:
+            return head, 0, 0, ABSENT
+        memory, length = self.memory, len(key)
         while node:
             following, node_code, key_length, expires, value_length, _ = _unpack(memory, node)
             begin = node + RECORD_SIZE

@@ -21,7 +21,7 @@ from kamailiod.modules.dialog_tracking.tracker import BOTH, Hook, Tracker
 from kamailiod.modules.dialog_tracking.variables import DialogVariables
 from kamailiod.modules.rr import Rr
 from kamailiod.modules.tm import Tm
-from kamailiod.net.steering import owner_rank
+from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context, Route, Value
 from kamailiod.script.module import Module, kemi
 from kamailiod.sip.dialog import Event, State

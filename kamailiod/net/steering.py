@@ -1,7 +1,7 @@
-"""Which worker owns a call, and the kernel program that delivers datagrams to it.
+"""The kernel program that delivers a datagram to the worker which owns its call.
 
-Owns the hash over the Call-ID, in Python and as classic BPF on the SO_REUSEPORT group; both must
-agree, and nothing but speed depends on the kernel's part.
+Owns the hash of ownership.py as classic BPF on the SO_REUSEPORT group; both must agree, and
+nothing but speed depends on this part.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import socket
 import struct
 from ctypes import Structure, c_char_p, c_ushort
 
-HASHED_BYTES = 16
-_MULTIPLIER = 0x9E3779B1
-_FINISHER = 0x85EBCA6B
-_MASK = 0xFFFFFFFF
+from kamailiod.net.ownership import FINISHER, MASK, MULTIPLIER
+
 _NEEDLE = 0x6C2D4944  # "l-ID"
 _FIRST_OFFSET = 20
 _GROUP = 32
 _SO_ATTACH_REUSEPORT_CBPF = 51
-_WORDS = struct.Struct(">4I")
 
 # Classic BPF opcodes (linux/bpf_common.h).
 _LOAD_ABSOLUTE, _LOAD_INDEXED, _LOAD_MEMORY_X = 0x20, 0x40, 0x61
@@ -29,21 +26,6 @@ _XOR, _XOR_X, _AND, _AND_X, _MODULO = 0xA4, 0xAC, 0x54, 0x5C, 0x94
 _RETURN_A, _RETURN = 0x16, 0x06
 
 Instruction = tuple[int, int, int, int]
-
-
-def owner_rank(call_id: bytes, workers: int, offset: int = 0) -> int:
-    """Return the rank (1..workers) of the worker that owns a Call-ID.
-
-    16 bytes from `offset` on are hashed; a shorter Call-ID is padded with zeros.
-    """
-    if workers == 1:
-        return 1
-    a, b, c, d = _WORDS.unpack(call_id[offset : offset + HASHED_BYTES].ljust(HASHED_BYTES, b"\0"))
-    mixed = (((a * _MULTIPLIER + b) * _MULTIPLIER + c) * _MULTIPLIER + d) & _MASK
-    mixed ^= mixed >> 16
-    mixed = (mixed * _FINISHER) & _MASK
-    mixed ^= mixed >> 13
-    return int(mixed % workers) + 1
 
 
 def steering_program(workers: int, offset: int = 0, last_offset: int = 980) -> list[Instruction]:
@@ -108,7 +90,7 @@ def _hash_at_x(workers: int, offset: int) -> list[Instruction]:
             (_TO_A, 0, 0, 0),
             (_STORE, 0, 0, 5),
             (_LOAD_MEMORY_A, 0, 0, 4),
-            (_XOR, 0, 0, _MASK),
+            (_XOR, 0, 0, MASK),
             (_AND, 0, 0, 0x80808080),
             (_TO_X, 0, 0, 0),
             (_LOAD_MEMORY_A, 0, 0, 4),
@@ -120,11 +102,11 @@ def _hash_at_x(workers: int, offset: int) -> list[Instruction]:
         ]
     lines.append((_LOAD_MEMORY_A, 0, 0, 0))
     for word in (1, 2, 3):
-        lines += [(_MULTIPLY, 0, 0, _MULTIPLIER), (_LOAD_MEMORY_X, 0, 0, word), (_ADD_X, 0, 0, 0)]
+        lines += [(_MULTIPLY, 0, 0, MULTIPLIER), (_LOAD_MEMORY_X, 0, 0, word), (_ADD_X, 0, 0, 0)]
     return [
         *lines,
         (_TO_X, 0, 0, 0), (_SHIFT_RIGHT, 0, 0, 16), (_XOR_X, 0, 0, 0),
-        (_MULTIPLY, 0, 0, _FINISHER),
+        (_MULTIPLY, 0, 0, FINISHER),
         (_TO_X, 0, 0, 0), (_SHIFT_RIGHT, 0, 0, 13), (_XOR_X, 0, 0, 0),
         (_MODULO, 0, 0, workers),
         (_RETURN_A, 0, 0, 0),

@@ -69,12 +69,11 @@ class LocationStore:
 
     def bindings(self, aor: bytes, now: float) -> list[Binding]:
         """Give the bindings of an address-of-record that are not expired at `now` (unix time)."""
-        value = self._map.get(self._prefix + aor)
-        if value is None:
+        found = self._map.lookup(self._prefix + aor)
+        if found is None:
             return []
-        return [
-            binding for binding in _decode(value) if not binding.expires or binding.expires > now
-        ]
+        bindings = _decode(found[0])
+        return [binding for binding in bindings if not binding.expires or binding.expires > now]
 
     def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
         """Replace the bindings by what `function` makes of them; nobody writes them meanwhile.

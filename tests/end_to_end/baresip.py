@@ -17,11 +17,11 @@ needs_baresip = pytest.mark.skipif(
 _CONFIG = """\
 module_path /usr/lib/baresip/modules
 sip_listen 127.0.0.1:0
+net_interface 127.0.0.1
 audio_player aubridge,{user}
-audio_source ausine,400
+audio_source aubridge,{user}
 audio_alert aubridge,{user}
 module g711.so
-module ausine.so
 module aubridge.so
 module stdio.so
 module_app account.so

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kamailiod.net.steering import owner_rank
+from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context
 from kamailiod.sip.message import parse
 from tests.kamailiod.fakes import FakeServices

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from kamailiod.net.address import ListenAddress
 from kamailiod.net.errors import BindError
 from kamailiod.net.listening import ListeningSockets, refuse_taken
-from kamailiod.net.steering import owner_rank, steering_program
+from kamailiod.net.ownership import owner_rank
+from kamailiod.net.steering import steering_program
 
 WORKERS = 4
 
