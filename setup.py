@@ -28,7 +28,7 @@ KERNEL = (
     "kamailiod/modules/registration/routing.py",
     "kamailiod/modules/registration/saving.py",
     "kamailiod/net/address.py",
-    "kamailiod/net/steering.py",
+    "kamailiod/net/ownership.py",
     "kamailiod/net/udp.py",
     "kamailiod/receive.py",
     "kamailiod/script/context.py",
