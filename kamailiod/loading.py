@@ -6,6 +6,7 @@ Owns module discovery and modparam values; what a module does is its own.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping
@@ -44,17 +45,27 @@ def script_modules(kinds: Mapping[str, type[Module]], names: Iterable[str]) -> s
     return {owners[name] for name in names if name in owners}
 
 
+_READS = re.compile(rb"""\b(dofile|loadfile|require)\s*\(?\s*["']([^"'\n]+)["']""")
 _USE = re.compile(rb"\bKSR\.([a-z_]+)\.([a-z_0-9]+)")
 
 
-def functions_in(path: str) -> set[str]:
-    """Return the dotted KSR names that a script file holds; none when it cannot be read."""
+def functions_in(path: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """Return the dotted KSR names that a script file and the files it reads hold.
+
+    Followed are dofile, loadfile and require of literal names; a file that cannot be read holds
+    none.
+    """
     try:
         with open(path, "rb") as file:
             text = file.read()
     except OSError:
         return set()
-    return {f"{a.decode()}.{b.decode()}" for a, b in _USE.findall(text)}
+    names = {f"{a.decode()}.{b.decode()}" for a, b in _USE.findall(text)}
+    for how, name in _READS.findall(text):
+        other = name.decode() + (".lua" if how == b"require" else "")
+        for place in {other, os.path.join(os.path.dirname(path), other)} - seen - {path}:
+            names |= functions_in(place, seen | {path, place})
+    return names
 
 
 def module_params(kind: type[Module], given: Iterable[ModuleParameter]) -> Any:

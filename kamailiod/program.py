@@ -15,6 +15,7 @@ from kamailiod.metrics.statistics import Statistics
 from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm import Tm
 from kamailiod.net.address import Source, Target
+from kamailiod.net.connection_directory import ConnectionDirectory
 from kamailiod.net.listening import ListeningSockets
 from kamailiod.net.stream import StreamConnections, StreamLimits
 from kamailiod.net.udp import UdpSockets
@@ -54,16 +55,21 @@ class ServerProgram:
         self.failure = ""
         self._receiver: Receiver | None = None
         self._streams: StreamConnections | None = None
+        self._directory: ConnectionDirectory | None = None
 
     def mod_init(self) -> None:
         """Initialise every module, load the scripts and run their mod_init."""
         self.statistics.open(0)
         try:
+            connections = self.limits.streams.connections * self.services.worker_count
+            table = self.services.hash_map("connections", connections, 0.02)
+            self._directory = ConnectionDirectory(table)
             for module in list(self.services.modules.values()):
                 module.mod_init()
             self.engine.load()
-            self.engine.initialise(b"mod_init")
-        except (LuaError, ShmError, ValueError) as error:
+            if not self.engine.initialise(b"mod_init"):
+                raise StartRefused("the script's mod_init failed")
+        except (LuaError, ShmError, StartRefused, ValueError) as error:
             self.failure = str(error)
             raise StartRefused(self.failure) from error
 
@@ -91,14 +97,16 @@ class ServerProgram:
             self._listen(rank, process)
         if rank == PROC_RPC:
             self.http.start(process.loop)
-        self.engine.initialise(b"child_init", rank)
+        if not self.engine.initialise(b"child_init", rank):
+            self.services.log.error("script", f"child_init({rank}) failed")
 
     def _serve(self, rank: int, process: Process) -> None:
         services = self.services
         counter = self.statistics.counter
         self._streams = StreamConnections(
-            rank, services.worker_count, self._receive, self.limits.streams, process.loop
-        )
+            rank, services.worker_count, self._receive, self.limits.streams, process.loop,
+            self._directory,
+        )  # fmt: skip
         sockets = self.listening.of_worker(rank, b"udp")
         services.network.open(
             UdpSockets(sockets, self._receive), self._streams, self._elsewhere(process.mailbox),

@@ -75,10 +75,9 @@ class Network:
         streams = self._streams
         if streams is None:
             return False
-        if target.connection_id and not streams.has(target.connection_id):
-            owner = streams.owner_of(target.connection_id)
-            if owner != streams.rank and self._elsewhere is not None:
-                return self._elsewhere(owner, target, data)
+        owner = streams.elsewhere(target)
+        if owner and self._elsewhere is not None:
+            return self._elsewhere(owner, target, data)
         return streams.send(target, data)
 
     def reply_target(self, source: Source, message: object) -> Target:

@@ -14,6 +14,7 @@ from time import time
 from typing import cast
 
 from kamailiod.net.address import ListenAddress, Source, Target
+from kamailiod.net.connection_directory import ConnectionDirectory
 from kamailiod.net.framing import StreamFramer
 
 
@@ -32,13 +33,15 @@ class StreamConnections:
     """All stream connections of one worker.
 
     `receiver(data, source)` gets each whole message, also the broken one before a connection is
-    closed for bad framing; `closed(connection id)` is told when one ends.
+    closed for bad framing.  `directory` tells all processes which worker has a connection.
     """
 
     def __init__(
         self, rank: int, workers: int, receiver: Callable[[bytes, Source], None],
         limits: StreamLimits, loop: asyncio.AbstractEventLoop,
+        directory: ConnectionDirectory | None = None,
     ) -> None:  # fmt: skip
+        self.directory = directory
         self.rank = rank
         self.workers = workers
         self.receiver = receiver
@@ -52,6 +55,8 @@ class StreamConnections:
 
     async def open(self, addresses: Mapping[ListenAddress, socket.socket]) -> None:
         """Start accepting on every listening socket."""
+        if self.directory is not None:
+            self.directory.remove_all_of(self.rank, self.workers)
         for address, member in addresses.items():
             server = await self.loop.create_server(
                 lambda address=address: _Connection(self, address), sock=member  # type: ignore[misc]  # a default argument binds the loop variable
@@ -73,9 +78,18 @@ class StreamConnections:
             return False
         return self._connect(target, data)
 
-    def has(self, connection_id: int) -> bool:
-        """Whether this worker has the connection open."""
-        return connection_id in self._connections
+    def elsewhere(self, target: Target) -> int:
+        """Return the rank of another worker that has a connection to the target, 0 for none."""
+        number = target.connection_id
+        if number in self._connections:
+            return 0
+        if not number:
+            remote = (target.transport, target.host, target.port)
+            if remote in self._by_remote or self.directory is None:
+                return 0
+            number = self.directory.find(*remote)
+        owner = self.owner_of(number) if number else 0
+        return 0 if owner == self.rank else owner
 
     def _connect(self, target: Target, data: bytes) -> bool:
         key = (target.transport, target.host, target.port)
@@ -113,6 +127,8 @@ class StreamConnections:
         self._connections[number] = connection
         if connection.key is not None:
             self._by_remote[connection.key] = connection
+            if self.directory is not None:
+                self.directory.add(*connection.key, number)
         return number
 
     def removed(self, connection: _Connection) -> None:
@@ -120,6 +136,8 @@ class StreamConnections:
         self._connections.pop(connection.number, None)
         if connection.key is not None and self._by_remote.get(connection.key) is connection:
             del self._by_remote[connection.key]
+            if self.directory is not None:
+                self.directory.remove(*connection.key, connection.number)
 
     def close_idle(self) -> None:
         """Close what has been silent for longer than the lifetime; called now and then."""

@@ -132,11 +132,13 @@ class Engine:
         self._waited = waited
         self._failed = failed
 
-    def initialise(self, name: bytes, *arguments: object) -> None:
-        """Run mod_init or child_init(rank) when the script defines it, to its end."""
+    def initialise(self, name: bytes, *arguments: object) -> bool:
+        """Run mod_init or child_init(rank) to its end; False on error, True also without one."""
         function = self._runtime.function(name)
-        if function is not None:
-            self._runtime.run_to_completion(self._faked_context(), function, *arguments)
+        if function is None:
+            return True
+        outcome = self._runtime.run_to_completion(self._faked_context(), function, *arguments)
+        return outcome == DONE
 
     def defines(self, name: bytes) -> bool:
         """Whether the Lua script has a global function of this name."""

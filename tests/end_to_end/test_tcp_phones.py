@@ -11,10 +11,6 @@ import pytest
 from tests.end_to_end.embedded_default import embedded_default, registered
 from tests.end_to_end.sip_client import Peer
 
-OTHER_WORKER = pytest.mark.xfail(
-    reason="a worker does not find the connection that another one has accepted", strict=True
-)
-
 
 def call_and_hang_up(caller: Peer, callee: Peer, call_id: str) -> None:
     """Make a call that the callee ends."""
@@ -31,7 +27,7 @@ def call_and_hang_up(caller: Peer, callee: Peer, call_id: str) -> None:
 
 
 @pytest.mark.parametrize(("caller", "callee"), [("tcp", "udp"), ("udp", "tcp")])
-@pytest.mark.parametrize("children", [1, pytest.param(2, marks=OTHER_WORKER)])
+@pytest.mark.parametrize("children", [1, 2])
 def test_calls_between_tcp_and_udp(
     tmp_path: Path, stack: ExitStack, caller: str, callee: str, children: int
 ) -> None:
