@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kamailiod import __version__
-from kamailiod.cfg import Config, ConfigError, Settings, compile_routes, load
+from kamailiod.cfg import ConfigError, Settings, compile_routes, load
 from kamailiod.http_process import HttpProcess
 from kamailiod.listening_plan import ListenError, plan
 from kamailiod.loading import (
@@ -73,6 +73,7 @@ class Server:
             command_line.config, command_line.config_options(), catalogue(self._kinds)
         )
         self._settings = _with_command_line(self._config.settings, command_line)
+        self._hash_offset = max(0, self._settings.call_id_hash_offset)
         self._log = _log(self._settings, command_line)
 
     def check(self) -> list[str]:
@@ -117,9 +118,7 @@ class Server:
         refuse_taken(addresses)
         if self._line.http is not None:
             refuse_taken_http(*self._line.http)
-        listening = ListeningSockets(
-            addresses, settings.children, _call_id_offset(self._config)
-        )
+        listening = ListeningSockets(addresses, settings.children, self._hash_offset)
         self._take_privileges()
         roles = process_table(settings.children)
         services = self._services(addresses)
@@ -140,7 +139,7 @@ class Server:
         http = HttpProcess(
             self._line.http, services, statistics, roles, sys.argv, time.time()
         )
-        limits = self._limits(_call_id_offset(self._config))
+        limits = self._limits()
         program = ServerProgram(services, engine, listening, statistics, limits, http)
         pid_file = PidFile(self._line.pid_file) if self._line.pid_file else None
 
@@ -178,7 +177,7 @@ class Server:
             for alias in settings.alias
         ]
         resolver = Resolver()
-        network = Network(addresses, aliases, resolver, bool(settings.reply_to_via))
+        network = Network(addresses, aliases, resolver)
         memory = (self._line.shared_memory or settings.shm_mem_size or _DEFAULT_MEMORY) << 20
         return ProcessServices(
             self._kinds, self._config.module_parameters, settings, self._log, network,
@@ -237,7 +236,7 @@ class Server:
             services.faked_context, _event_callbacks(services.modules),
         )  # fmt: skip
 
-    def _limits(self, hash_offset: int) -> Limits:
+    def _limits(self) -> Limits:
         settings = self._settings
         return Limits(
             StreamLimits(
@@ -245,7 +244,7 @@ class Server:
                 float(settings.tcp_connect_timeout), settings.tcp_crlf_ping,
                 settings.tcp_conn_wq_max,
             ),
-            hash_offset,
+            self._hash_offset,
         )  # fmt: skip
 
     def _announce(self, listening: ListeningSockets, services: ProcessServices) -> None:
@@ -289,7 +288,7 @@ def _with_command_line(settings: Settings, line: CommandLine) -> Settings:
     if line.aliases:
         changes["alias"] = (*settings.alias, *line.aliases)
     given = {
-        "children": 1 if line.do_not_fork else line.children, "debug": line.debug,
+        "children": 1 if line.do_not_fork or not settings.fork else line.children, "debug": line.debug,
         "user": line.user, "group": line.group,
         "workdir": line.working_directory, "run_dir": line.run_directory,
         "server_id": line.server_id, "chroot": line.chroot,
@@ -339,9 +338,4 @@ def _event_callbacks(modules: Mapping[str, Module]) -> dict[str, str]:
         if callback:
             found[name] = str(callback)
     return found
-
-
-def _call_id_offset(config: Config) -> int:
-    value = config.settings.others.get("call_id_hash_offset", 0)
-    return int(value) if str(value).isdigit() else 0
 

@@ -12,9 +12,10 @@ from workers.errors import PrivilegesError
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """User, group, directory and limits to take on; None leaves one as it is.
+    """User, group, root, directory and limits to take on; None leaves one as it is.
 
     User and group are names or numbers. A user without a group brings his own primary group.
+    `workdir` is a path below the new `root`, which has to hold whatever is loaded later on.
     `core_dumps` lifts (True) or closes (False) the limit on core files.
     """
 
@@ -23,6 +24,7 @@ class Privileges:
     workdir: str | None = None
     core_dumps: bool | None = None
     open_files: int | None = None
+    root: str | None = None
 
     def take(self) -> None:
         """Take all of it, in this process and its later children; raises PrivilegesError."""
@@ -30,6 +32,8 @@ class Privileges:
             _limit_open_files(self.open_files)
         if self.core_dumps is not None:
             _limit_core_dumps(self.core_dumps)
+        if self.root is not None:
+            _change_root(self.root)
         if self.workdir is not None:
             _change_directory(self.workdir)
         _change_user(self.user, self.group)
@@ -64,6 +68,15 @@ def _limit_core_dumps(wanted: bool) -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard if wanted else 0, hard))
+
+
+def _change_root(path: str) -> None:
+    # The names of users are in files that a jail seldom has, but the libraries of `pwd` are loaded.
+    try:
+        os.chroot(path)
+        os.chdir("/")
+    except OSError as error:
+        raise PrivilegesError(f"root directory {path}: {error.strerror}") from error
 
 
 def _change_directory(path: str) -> None:

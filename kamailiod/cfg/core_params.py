@@ -1,4 +1,7 @@
-"""Every core parameter Kamailio knows: owns names, aliases, kinds and defaults, reads no values."""
+"""Every core parameter Kamailio knows: owns names, aliases, kinds and defaults, reads no values.
+
+One is ours: call_id_hash_offset, the first octet of a Call-ID that counts for its worker.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -28,8 +31,8 @@ async_nonblock=0 fork_delay=0 modinit_delay=0 port=5060 advertised_port mhomed=0
 tos=16 pmtu_discovery=0 ip_free_bind=0 auto_bind_ipv6=0 bind_ipv6_link_local=0 udp_mtu=0
 udp_receiver_mode=0 udp_accept_proxy=0 udp4_raw=0 udp4_raw_mtu=1500 udp4_raw_ttl=-1
 maxbuffer=262144 maxsndbuffer=262144 server_id=0 open_files_limit=-1 exit_timeout=60
-wait_worker1_mode=0 wait_worker1_time=4000000 wait_worker1_usleep=100000 real_time=0 rt_prio=0
-rt_policy=0 rt_timer1_prio=0 rt_timer1_policy=0 rt_timer2_prio=0 rt_timer2_policy=0 mlock_pages=0
+call_id_hash_offset=0 wait_worker1_mode=0 wait_worker1_time=4000000 wait_worker1_usleep=100000
+real_time=0 rt_prio=0 rt_policy=0 rt_timer1_prio=0 rt_timer1_policy=0 rt_timer2_prio=0 rt_timer2_policy=0 mlock_pages=0
 shm_force_alloc=0 shm_mem_size=0 sip_warning=0 reply_to_via=0 check_via=0 local_rport=0
 phone2tel=1 max_branches=12 max_while_loops=100 max_recursive_level=256 onsend_route_reply=0
 msg_time=1 msg_recv_max_size=32767 msg_apply_changes_mode=0 msg_clone_extra_size=0

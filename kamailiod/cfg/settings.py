@@ -10,9 +10,9 @@ from .faults import Findings
 from .listen import Address, Listen, build_listen, parse_address
 from .tree import AliasParameter, CustomParameter, Item, ListenParameter, Literal, Parameter
 
-_KEMI = {
-    "request_route_callback", "reply_route_callback", "onsend_route_callback",
-    "event_route_callback", "received_route_callback", "pre_routing_callback",
+_KEMI_WITHOUT_EFFECT = {
+    "onsend_route_callback", "event_route_callback", "received_route_callback",
+    "pre_routing_callback",
 }  # fmt: skip
 
 
@@ -22,10 +22,6 @@ class Kemi:
 
     request_route_callback: str = "ksr_request_route"
     reply_route_callback: str = "ksr_reply_route"
-    onsend_route_callback: str = "ksr_onsend_route"
-    event_route_callback: str = ""
-    received_route_callback: str = ""
-    pre_routing_callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +40,14 @@ class Settings:
     """
 
     children: int = 8
-    tcp_children: int | None = None
     fork: bool = True
     listen: tuple[Listen, ...] = ()
     alias: tuple[Address, ...] = ()
     auto_aliases: bool = True
     port: int = 5060
+    call_id_hash_offset: int = 0
     advertised_address: str | None = None
     advertised_port: int | None = None
-    mhomed: int = 0
-    tos: int = 16
-    maxbuffer: int = 262144
     server_id: int = 0
     user: str | None = None
     group: str | None = None
@@ -63,71 +56,31 @@ class Settings:
     run_dir: str = "/run/kamailio"
     open_files_limit: int = -1
     disable_core_dump: bool = False
-    exit_timeout: int = 60
     shm_mem_size: int = 0
     debug: int = 0
-    corelog: int = -1
     log_stderror: bool = False
     log_facility: str = "LOG_DAEMON"
     log_name: str | None = None
-    log_prefix: str | None = None
-    log_prefix_mode: int = 0
     log_color: bool = False
-    latency_limit_action: int = 0
     server_signature: bool = True
     server_header: str | None = None
     user_agent_header: str | None = None
-    sip_warning: int = 0
-    reply_to_via: int = 0
     force_rport: bool = False
-    local_rport: int = 0
-    phone2tel: int = 1
     max_branches: int = 12
     max_while_loops: int = 100
-    max_recursive_level: int = 256
-    onsend_route_reply: int = 0
-    msg_recv_max_size: int = 32767
-    received_route_mode: int = 0
     disable_tcp: bool = False
     tcp_max_connections: int = 2048
-    tls_max_connections: int = 2048
     tcp_connection_lifetime: int = 120
     tcp_connect_timeout: int = 10
-    tcp_send_timeout: int = 10
     tcp_conn_wq_max: int = 32768
-    tcp_rd_buf_size: int = 16384
-    tcp_accept_no_cl: bool = False
-    tcp_accept_aliases: bool = False
-    tcp_no_connect: bool = False
     tcp_crlf_ping: bool = True
-    tcp_keepalive: bool = True
-    tcp_listen_backlog: int = 1024
-    enable_tls: bool = False
-    tls_port_no: int = 5061
-    dns_try_ipv6: bool = True
-    dns_try_naptr: bool = False
-    dns_udp_pref: int = 30
-    dns_tcp_pref: int = 20
-    dns_tls_pref: int = 10
-    dns_srv_lb: bool = False
-    use_dns_cache: bool = True
-    use_dns_failover: bool = False
-    dns_cache_negative_ttl: int = 60
-    dns_cache_min_ttl: int = 0
-    dns_cache_max_ttl: int | None = None
-    dns_retr_time: int = -1
-    dns_retr_no: int = -1
-    pv_buffer_size: int = 8192
-    pv_cache_limit: int = 2048
-    stats_name_separator: str = "_"
-    version_table: str = "version"
-    loadpath: str | None = None
     kemi: Kemi = Kemi()
     custom: Mapping[str, Mapping[str, CustomVariable]] = field(default_factory=dict)
     others: Mapping[str, Literal] = field(default_factory=dict)
 
 
 EFFECTIVE = frozenset(f.name for f in fields(Settings))
+_KEMI = frozenset(f.name for f in fields(Kemi))
 
 
 def build_settings(items: Iterable[Item], findings: Findings) -> Settings:
@@ -174,13 +127,19 @@ class _Collected:
 
     def custom_parameter(self, item: CustomParameter) -> None:
         if item.group == "kemi":
-            if item.name not in _KEMI or not isinstance(item.value, str):
-                self._findings.fault(item.position, f"unknown core parameter kemi.{item.name}")
-                return
-            self._kemi[item.name] = item.value
+            self._kemi_parameter(item)
             return
         variable = CustomVariable(item.value, item.description)
         self._custom.setdefault(item.group, {})[item.name] = variable
+
+    def _kemi_parameter(self, item: CustomParameter) -> None:
+        name = f"core parameter kemi.{item.name}"
+        if item.name in _KEMI and isinstance(item.value, str):
+            self._kemi[item.name] = item.value
+        elif item.name in _KEMI_WITHOUT_EFFECT:
+            self._findings.warn(item.position, f"{name} has no effect here")
+        else:
+            self._findings.fault(item.position, f"unknown {name}")
 
     def address(self, item: ListenParameter | AliasParameter) -> None:
         try:

@@ -31,12 +31,11 @@ class Network:
 
     def __init__(
         self, sockets: Sequence[ListenAddress], aliases: Sequence[tuple[bytes, int, bytes]],
-        resolver: Resolver, reply_to_via: bool = False,
+        resolver: Resolver,
     ) -> None:  # fmt: skip
         self.sockets = sockets
         self.resolver = resolver
         self._aliases = aliases
-        self._reply_to_via = reply_to_via
         self._udp: DatagramSender | None = None
         self._streams: StreamConnections | None = None
         self._elsewhere: Callable[[int, Target, bytes], bool] | None = None

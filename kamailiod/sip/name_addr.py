@@ -52,7 +52,7 @@ class NameAddr:
         return b"%s<%s>%s" % (display, self.uri_text, self.parameters)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def parse_name_addr(value: bytes) -> NameAddr | None:
     """Parse a body that must hold exactly one address; None when it is malformed."""
     match = _ELEMENT.match(value)
@@ -61,7 +61,7 @@ def parse_name_addr(value: bytes) -> NameAddr | None:
     return _from_match(match)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def parse_addresses(value: bytes) -> tuple[NameAddr, ...]:
     """Parse a comma-joined list of addresses; empty when any of it is malformed."""
     addresses = []

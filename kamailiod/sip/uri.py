@@ -109,7 +109,7 @@ class Uri:
         return f"Uri({self.text!r})"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def parse_uri(text: bytes) -> Uri | None:
     """Parse any URI; None when it is none (also a sip URI with a bad host or port).
 

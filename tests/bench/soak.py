@@ -1,7 +1,6 @@
 """200 calls a second for a minute on four workers: python -m tests.bench.soak.
 
-Shows failures, hand-overs, each worker's share, and memory before, after and once all
-transactions have ended.
+Shows failures, hand-overs, each worker's share, and memory whenever all transactions have ended.
 """
 
 from __future__ import annotations
@@ -18,21 +17,19 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--parts", type=int, default=4)
     args = parser.parse_args()
     server = LoadedServer(default_command(), args.workers)
     try:
         server.register_callee()
-        server.calls("call.xml", args.rate, 3).wait()
-        server.until_quiet()
-        warm = server.memory()
-        server.calls("call.xml", args.rate, args.seconds).wait()
-        good, bad, repeated = server.result()
-        busy = server.memory()
-        left = server.until_quiet()
-        quiet = server.memory()
-        print(f"calls: {good} good, {bad} failed, {repeated} retransmissions of sipp's")
-        print(f"memory: {warm:.1f} MiB warm, {busy:.1f} at the end, {quiet:.1f} when quiet; "
-              f"{left} transactions left")  # fmt: skip
+        bad = 0
+        for part in range(args.parts):
+            server.calls("call.xml", args.rate, args.seconds // args.parts).wait()
+            good, failed, repeated = server.result()
+            bad += failed
+            left = server.until_quiet()
+            print(f"part {part + 1}: {good} good, {failed} failed, {repeated} retransmissions of "
+                  f"sipp's; {left} transactions left, {server.memory():.1f} MiB")  # fmt: skip
         steered = server.metric("kamailiod_core_steered")
         handed = server.metric("kamailiod_core_handed_over")
         print(f"handed over: {sum(handed.values()):.0f} of "

@@ -59,7 +59,7 @@ def test_guide_config():
 
 def test_settings(read):
     settings = read("""
-children=4; debug=-1 log_stderror=yes fork=no wdir="/x" user=kamailio uid = 5 mpath="/m"
+children=4; debug=-1 log_stderror=yes fork=no wdir="/x" user=kamailio uid = 5
 listen=udp:127.0.0.1:5060 advertise 1.2.3.4:5080 name "x" virtual
 listen=tcp:[::1]:5070 tls:eth0:5061-5063 127.0.0.1
 listen=(a.example.org, 10.0.0.1)
@@ -72,7 +72,6 @@ pstn.max = 5
 """.replace('alias="sip:10"', 'alias="tls:x.example:5061"')).settings
     assert (settings.children, settings.debug, settings.log_stderror) == (4, -1, True)
     assert (settings.fork, settings.workdir, settings.user) == (False, "/x", "5")
-    assert settings.loadpath == "/m"
     first = settings.listen[0]
     assert (first.proto, first.host, first.port) == ("udp", "127.0.0.1", 5060)
     assert (first.advertise, first.name, first.virtual) == (Address("", "1.2.3.4", 5080), "x", True)
@@ -100,6 +99,24 @@ def test_parameter_without_effect_is_warned_about_once(read):
         (4, "core parameter tcp_poll_method has no effect here"),
     ]
     assert config.settings.others == {"memlog": 6, "mem_join": 1, "tcp_poll_method": "poll"}
+
+
+def test_kemi_callbacks_that_are_never_called_are_warned_about(read, faults):
+    config = read('kemi.onsend_route_callback="x"\nkemi.reply_route_callback="none"')
+    assert [(w.line, w.message) for w in config.warnings] == [
+        (1, "core parameter kemi.onsend_route_callback has no effect here"),
+    ]
+    assert faults("kemi.request_route_callback=5\nkemi.other=\"x\"") == [
+        "1:1: unknown core parameter kemi.request_route_callback",
+        "2:1: unknown core parameter kemi.other",
+    ]
+
+
+def test_every_setting_is_read_by_something():
+    """What nothing reads must not be a field: it would be taken without a warning."""
+    sources = [path.read_text() for path in (ROOT / "kamailiod").rglob("*.py")]
+    for name in EFFECTIVE - {"others"}:
+        assert any(re.search(rf"settings\.{name}\b", text) for text in sources), name
 
 
 @pytest.mark.parametrize("name", sorted({*CORE_PARAMETERS, *ALIASES}))

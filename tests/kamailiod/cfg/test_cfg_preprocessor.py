@@ -116,11 +116,11 @@ def test_faults(text, expected):
 
 def test_command_line_definitions(read):
     config = read(
-        'children=N\nlog_prefix="HOST"\nserver_header=HDR\n#!ifdef MOD_x\ndebug=3\n#!endif',
+        'children=N\nlog_name="HOST"\nserver_header=HDR\n#!ifdef MOD_x\ndebug=3\n#!endif',
         defines=["N=3"], substs=["/HOST/h/"], substdefs_quoted=["!HDR!Server: x!g"],
         loadmodules=["/d/x.so"], modparams=["m:p:i:5", "m:q:s:a:b"],
     )  # fmt: skip
-    assert (config.settings.children, config.settings.log_prefix) == (3, "h")
+    assert (config.settings.children, config.settings.log_name) == (3, "h")
     assert (config.settings.server_header, config.settings.debug) == ("Server: x", 3)
     assert [(p.module, p.name, p.value) for p in config.module_parameters] == [
         ("m", "p", 5), ("m", "q", "a:b"),
