@@ -1,4 +1,4 @@
-"""The pid file; knows nothing of the process whose number is in it."""
+"""Files that name the running server; they know nothing of the process whose number is in them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ _LONGEST = 64
 
 
 class PidFile:
-    """A file that names the running server; refused while another living process is in it."""
+    """A file that names the running server; refused while another living process is in it.
 
-    __slots__ = ("_descriptor", "_path", "_pid")
+    With `of_group` it holds the number of the process group, in which `kill -- -NUMBER` reaches
+    every process.
+    """
 
-    def __init__(self, path: str) -> None:
+    __slots__ = ("_descriptor", "_number", "_of_group", "_path", "_pid")
+
+    def __init__(self, path: str, *, of_group: bool = False) -> None:
         self._path = path
+        self._of_group = of_group
+        self._number = b""
         self._descriptor = -1
         self._pid = 0
 
     def write(self) -> None:
-        """Write the calling process's pid; raises PidFileError."""
+        """Write the number of the calling process or of its group; raises PidFileError."""
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
             # Two servers that start at once must not both find the file free.
@@ -31,7 +37,8 @@ class PidFile:
             self._refuse_living(os.read(self._descriptor, _LONGEST))
             os.ftruncate(self._descriptor, 0)
             self._pid = os.getpid()
-            os.pwrite(self._descriptor, b"%d\n" % self._pid, 0)
+            self._number = b"%d\n" % (os.getpgrp() if self._of_group else self._pid)
+            os.pwrite(self._descriptor, self._number, 0)
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         except OSError as error:
             raise PidFileError(f"pid file {self._path}: {error.strerror}") from error
@@ -45,7 +52,7 @@ class PidFile:
             return
         self._pid = 0
         try:
-            if os.pread(self._descriptor, _LONGEST, 0) == b"%d\n" % os.getpid():
+            if os.pread(self._descriptor, _LONGEST, 0) == self._number:
                 os.unlink(self._path)
         except FileNotFoundError:
             pass
@@ -59,15 +66,17 @@ class PidFile:
         text = content.strip()
         if not text.isdigit():
             return
-        pid = int(text)
-        if pid not in (0, os.getpid()) and _lives(pid):
+        number = int(text)
+        own = os.getpgrp() if self._of_group else os.getpid()
+        if number not in (0, own) and _lives(-number if self._of_group else number):
             os.close(self._descriptor)
-            raise PidFileError(f"pid file {self._path}: process {pid} is running")
+            what = "process group" if self._of_group else "process"
+            raise PidFileError(f"pid file {self._path}: {what} {number} is running")
 
 
-def _lives(pid: int) -> bool:
+def _lives(number: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(number, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:

@@ -32,11 +32,13 @@ class Privileges:
             _limit_open_files(self.open_files)
         if self.core_dumps is not None:
             _limit_core_dumps(self.core_dumps)
+        # Looked up before the root changes: a jail seldom has the files that name users.
+        name, uid, gid = _find_identity(self.user, self.group)
         if self.root is not None:
             _change_root(self.root)
         if self.workdir is not None:
             _change_directory(self.workdir)
-        _change_user(self.user, self.group)
+        _change_user(name, uid, gid)
         if self.core_dumps:
             prctl.allow_core_dump()
 
@@ -71,7 +73,6 @@ def _limit_core_dumps(wanted: bool) -> None:
 
 
 def _change_root(path: str) -> None:
-    # The names of users are in files that a jail seldom has, but the libraries of `pwd` are loaded.
     try:
         os.chroot(path)
         os.chdir("/")
@@ -86,19 +87,21 @@ def _change_directory(path: str) -> None:
         raise PrivilegesError(f"working directory {path}: {error.strerror}") from error
 
 
-def _change_user(user: str | None, group: str | None) -> None:
-    if user is None and group is None:
-        return
+def _find_identity(
+    user: str | None, group: str | None
+) -> tuple[str | None, int | None, int | None]:
     name, uid, gid = (None, None, None) if user is None else _find_user(user)
-    if group is not None:
-        gid = _find_group(group)
+    return name, uid, gid if group is None else _find_group(group)
+
+
+def _change_user(name: str | None, uid: int | None, gid: int | None) -> None:
     try:
         if gid is not None:
             _change_groups(name, gid)
         if uid is not None:
             os.setuid(uid)
     except OSError as error:
-        raise PrivilegesError(f"user {user}, group {group}: {error.strerror}") from error
+        raise PrivilegesError(f"user {name or uid}, group {gid}: {error.strerror}") from error
 
 
 def _change_groups(name: str | None, gid: int) -> None:

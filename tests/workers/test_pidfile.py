@@ -38,6 +38,21 @@ def test_a_living_process_is_respected(tmp_path: Path) -> None:
     assert path.read_text() == f"{other.pid}\n"
 
 
+def test_a_group_file_holds_the_group_and_respects_a_living_one(tmp_path: Path) -> None:
+    path = tmp_path / "server.pgid"
+    pid_file = PidFile(str(path), of_group=True)
+    pid_file.write()
+    assert path.read_text() == f"{os.getpgrp()}\n"
+    pid_file.remove()
+    assert not path.exists()
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
+    ) as other:
+        path.write_text(f"{other.pid}\n")
+        with pytest.raises(PidFileError, match=f"process group {other.pid} is running"):
+            PidFile(str(path), of_group=True).write()
+
+
 @pytest.mark.parametrize("content", ["", "garbage", "999999999999999999999", "4194304999 and more"])
 def test_a_stale_file_is_taken_over(tmp_path: Path, content: str) -> None:
     path = tmp_path / "server.pid"

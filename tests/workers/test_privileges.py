@@ -67,7 +67,20 @@ def test_core_dumps_are_lifted_to_the_hard_limit() -> None:
     assert in_child(action) is True
 
 
+@needs_root
+def test_the_user_is_looked_up_before_the_root_changes(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+
+    def action() -> list[Any]:
+        Privileges(user="nobody", root=str(tmp_path), workdir="/below").take()
+        return [os.listdir("/"), os.getcwd(), os.getuid()]
+
+    tmp_path.chmod(0o755)
+    assert in_child(action) == [["below"], "/below", 65534]
+
+
 @pytest.mark.parametrize(("privileges", "what"), [
+    (Privileges(root="/no/such/jail"), "root directory /no/such/jail: "),
     (Privileges(user="no-such-user"), "no such user"),
     (Privileges(group="no-such-group"), "no such group"),
     (Privileges(workdir="/no/such/place"), "No such file or directory"),
