@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kamailiod import __version__
+from kamailiod.auto_aliases import auto_aliases
 from kamailiod.cfg import ConfigError, Settings, compile_routes, load
 from kamailiod.http_process import HttpProcess
 from kamailiod.listening_plan import ListenError, plan
@@ -39,7 +40,14 @@ from kamailiod.program import Limits, ServerProgram
 from kamailiod.rpc.http import refuse_taken as refuse_taken_http
 from kamailiod.script.engine import Engine, ScriptSettings
 from kamailiod.script.functions import catalogue, kemi_functions, known_functions, native_functions
-from kamailiod.script.log import NOTICE, Log, as_logger, to_stderr, to_syslog
+from kamailiod.script.log import (
+    NOTICE,
+    Log,
+    as_logger,
+    to_stderr,
+    to_stderr_in_colours,
+    to_syslog,
+)
 from kamailiod.script.module import Module
 from kamailiod.sip.uri import parse_uri
 from lua import LuaError, check
@@ -73,8 +81,9 @@ class Server:
             command_line.config, command_line.config_options(), catalogue(self._kinds)
         )
         self._settings = _with_command_line(self._config.settings, command_line)
+        self._foreground = command_line.foreground or not self._settings.fork
         self._hash_offset = max(0, self._settings.call_id_hash_offset)
-        self._log = _log(self._settings, command_line)
+        self._log = _log(self._settings, self._foreground, command_line.log_format == "json")
 
     def check(self) -> list[str]:
         """Return all faults of the Lua scripts as `file:line:column: what`."""
@@ -98,7 +107,7 @@ class Server:
 
     def run(self) -> int:
         """Start, serve and end; returns the exit status, faults named on stderr or the log."""
-        startup = None if self._line.foreground else daemonise(keep_stderr=self._line.log_to_stderr)
+        startup = None if self._foreground else daemonise(keep_stderr=self._line.log_to_stderr)
         try:
             status, reason = self._serve(startup.succeeded if startup else None)
         except (ListenError, BindError, ShmError, WorkersError, OSError) as error:
@@ -115,6 +124,8 @@ class Server:
         for path in self._scripts():
             if not os.access(path, os.R_OK):
                 return FAILED, f"cannot read script {path}"
+        aliases = (*settings.alias, *auto_aliases(settings, addresses))
+        settings = self._settings = replace(settings, alias=aliases)
         refuse_taken(addresses)
         if self._line.http is not None:
             refuse_taken_http(*self._line.http)
@@ -141,11 +152,11 @@ class Server:
         )
         limits = self._limits()
         program = ServerProgram(services, engine, listening, statistics, limits, http)
-        pid_file = PidFile(self._line.pid_file) if self._line.pid_file else None
+        pid_files = self._pid_files()
 
         def on_ready() -> None:
-            if pid_file is not None:
-                pid_file.write()
+            for file in pid_files:
+                file.write()
             self._announce(listening, services)
             if ready is not None:
                 ready()
@@ -157,17 +168,23 @@ class Server:
         try:
             status = supervisor.run()
         finally:
-            if pid_file is not None:
-                pid_file.remove()
+            for file in pid_files:
+                file.remove()
         return status, program.failure or "start-up failed, see the log"
+
+    def _pid_files(self) -> list[PidFile]:
+        line = self._line
+        files = [PidFile(line.pid_file)] if line.pid_file else []
+        return files + ([PidFile(line.pgid_file, of_group=True)] if line.pgid_file else [])
 
     def _take_privileges(self) -> None:
         settings = self._settings
         limit = settings.open_files_limit
         Privileges(
             settings.user, settings.group,
-            settings.workdir if settings.workdir != "/" or not self._line.foreground else None,
+            settings.workdir if settings.workdir != "/" or not self._foreground else None,
             False if settings.disable_core_dump else None, limit if limit > 0 else None,
+            settings.chroot,
         ).take()  # fmt: skip
 
     def _services(self, addresses: list[ListenAddress]) -> ProcessServices:
@@ -287,24 +304,28 @@ def _with_command_line(settings: Settings, line: CommandLine) -> Settings:
         changes["listen"] = line.listen
     if line.aliases:
         changes["alias"] = (*settings.alias, *line.aliases)
+    alone = line.do_not_fork or not settings.fork
     given = {
-        "children": 1 if line.do_not_fork or not settings.fork else line.children, "debug": line.debug,
+        "children": 1 if alone else line.children, "debug": line.debug,
         "user": line.user, "group": line.group,
         "workdir": line.working_directory, "run_dir": line.run_directory,
         "server_id": line.server_id, "chroot": line.chroot,
+        "auto_aliases": line.auto_aliases,
     }  # fmt: skip
     changes.update({name: value for name, value in given.items() if value is not None})
     if line.no_tcp:
         changes["disable_tcp"] = True
     if line.log_to_stderr:
         changes["log_stderror"] = True
+    if line.log_colours:
+        changes["log_color"] = True
     return replace(settings, **changes)  # type: ignore[arg-type]  # the names are fields of Settings
 
 
-def _log(settings: Settings, line: CommandLine) -> Log:
-    as_json = line.log_format == "json"
-    if settings.log_stderror or line.foreground:
-        return Log(settings.debug, as_json, to_stderr)
+def _log(settings: Settings, foreground: bool, as_json: bool) -> Log:
+    if settings.log_stderror or foreground:
+        in_colours = settings.log_color and not as_json
+        return Log(settings.debug, as_json, to_stderr_in_colours if in_colours else to_stderr)
     facility = _SYSLOG.get(settings.log_facility.upper(), 3 << 3)
     return Log(settings.debug, as_json, to_syslog(facility, settings.log_name or "kamailiod"))
 

@@ -30,7 +30,7 @@ Options:
                  Load a module
     --modparam=module:name:s|i:value
                  Set a module parameter, a string or an integer
-    -a on|off    Whether the addresses it listens on count as aliases
+    -a on|off    Whether names of the addresses it listens on count as aliases (default: on)
     --alias=[proto:]name[:port]
                  A name of this server
     --server-id=nr
@@ -41,7 +41,7 @@ Options:
     -u user      Run as that user
     -g group     Run as that group
     -w dir       Working directory (default: /)
-    -t dir       Change the root directory
+    -t dir       Change the root directory to one that holds this installation, too
     -Y dir       Directory for sockets and other files of the running server
     -v, -V, --version
                  Print the version

@@ -31,8 +31,8 @@ async_nonblock=0 fork_delay=0 modinit_delay=0 port=5060 advertised_port mhomed=0
 tos=16 pmtu_discovery=0 ip_free_bind=0 auto_bind_ipv6=0 bind_ipv6_link_local=0 udp_mtu=0
 udp_receiver_mode=0 udp_accept_proxy=0 udp4_raw=0 udp4_raw_mtu=1500 udp4_raw_ttl=-1
 maxbuffer=262144 maxsndbuffer=262144 server_id=0 open_files_limit=-1 exit_timeout=60
-call_id_hash_offset=0 wait_worker1_mode=0 wait_worker1_time=4000000 wait_worker1_usleep=100000
-real_time=0 rt_prio=0 rt_policy=0 rt_timer1_prio=0 rt_timer1_policy=0 rt_timer2_prio=0 rt_timer2_policy=0 mlock_pages=0
+wait_worker1_mode=0 wait_worker1_time=4000000 wait_worker1_usleep=100000 real_time=0 rt_prio=0
+rt_policy=0 rt_timer1_prio=0 rt_timer1_policy=0 rt_timer2_prio=0 rt_timer2_policy=0 mlock_pages=0
 shm_force_alloc=0 shm_mem_size=0 sip_warning=0 reply_to_via=0 check_via=0 local_rport=0
 phone2tel=1 max_branches=12 max_while_loops=100 max_recursive_level=256 onsend_route_reply=0
 msg_time=1 msg_recv_max_size=32767 msg_apply_changes_mode=0 msg_clone_extra_size=0
@@ -54,7 +54,7 @@ dns_retr_time=-1 dns_retr_no=-1 dns_servers_no=-1 dns_slow_query_ms=0 dst_blockl
 dst_blocklist_mem=250 dst_blocklist_gc_interval=60 dst_blocklist_udp_imask=0
 dst_blocklist_tcp_imask=0 dst_blocklist_tls_imask=0 dst_blocklist_sctp_imask=0
 dst_blocklist_init=1 pv_buffer_size=8192 pv_buffer_slots=10 pv_cache_limit=2048 pv_cache_action=0
-sql_buffer_size=65535
+sql_buffer_size=65535 call_id_hash_offset=0
 """
 _BOOLEANS = """
 fork=1 auto_aliases=1 auto_domains=1 disable_core_dump=0 server_signature=1 force_rport=0 dns=0

@@ -49,6 +49,10 @@ _PRIORITIES = {
     INFO: syslog.LOG_INFO,
     DEBUG: syslog.LOG_DEBUG,
 }
+_COLOURS = {
+    ALERT: "37;41", BUG: "37;41", CRITICAL: "37;41", -2: "37;41", ERROR: "31", WARNING: "33",
+    NOTICE: "36", INFO: "32", DEBUG: "90",
+}  # fmt: skip
 
 
 class Log:
@@ -139,6 +143,11 @@ def to_stderr(level: int, text: str) -> None:
         os.write(sys.stderr.fileno(), (text + "\n").encode("utf-8", "replace"))
     except (OSError, ValueError):
         return
+
+
+def to_stderr_in_colours(level: int, text: str) -> None:
+    """Write a line to stderr in the terminal colour of its level."""
+    to_stderr(level, f"\033[{_COLOURS.get(level, '90')}m{text}\033[0m")
 
 
 def to_syslog(facility: int, identity: str) -> Callable[[int, str], None]:

@@ -1,6 +1,8 @@
 """Whole configs: items, settings, checks, and every fault at its place in one go."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 from lupa import luajit21
@@ -18,6 +20,7 @@ from kamailiod.cfg import (
 from kamailiod.cfg.core_params import ALIASES, CORE_PARAMETERS, Kind
 from kamailiod.cfg.settings import EFFECTIVE, Settings
 
+ROOT = Path(__file__).parents[3]
 STOCK = "/etc/kamailio/kamailio.cfg"
 FEATURES = [
     "WITH_MYSQL", "WITH_AUTH", "WITH_IPAUTH", "WITH_USRLOCDB", "WITH_PRESENCE", "WITH_NAT",
