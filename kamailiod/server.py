@@ -266,14 +266,20 @@ class Server:
 
     def _announce(self, listening: ListeningSockets, services: ProcessServices) -> None:
         texts = ", ".join(address.text.decode() for address in listening.addresses)
-        self._log.line(0, "core", f"kamailiod {__version__}: SIP on {texts}")
+        self._say(f"kamailiod {__version__}: SIP on {texts}")
         if listening.steered == 0 and self._settings.children > 1:
             self._log.warning("core", "no steering by the kernel: the mailbox does it")
         if self._line.http is not None:
             host, port = self._line.http
-            self._log.line(0, "core", f"metrics, health and RPC on http://{host}:{port}/")
+            self._say(f"metrics, health and RPC: http://{host}:{port}/")
             if services.loaded("auth_db"):
-                self._log.line(0, "core", "add a phone: kamailiod-ctl add alice secret")
+                self._say("add a phone: kamailiod-ctl add alice secret")
+
+    def _say(self, text: str) -> None:
+        if self._line.foreground:
+            print(text, flush=True)
+        else:
+            self._log.line(WARNING, "core", text)
 
 
 def run(command_line: CommandLine) -> int:
