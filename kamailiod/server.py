@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from kamailiod import __version__
 from kamailiod.auto_aliases import auto_aliases
-from kamailiod.cfg import ConfigError, Settings, compile_routes, load
+from kamailiod.cfg import ConfigError, Settings, compile_routes, load, resolved_text
 from kamailiod.http_process import HttpProcess
 from kamailiod.listening_plan import ListenError, plan
 from kamailiod.loading import (
@@ -42,6 +42,7 @@ from kamailiod.script.engine import Engine, ScriptSettings
 from kamailiod.script.functions import catalogue, kemi_functions, known_functions, native_functions
 from kamailiod.script.log import (
     NOTICE,
+    WARNING,
     Log,
     as_logger,
     to_stderr,
@@ -283,8 +284,12 @@ class Server:
 
 
 def run(command_line: CommandLine) -> int:
-    """Do what the command line asks: check the config, or serve."""
+    """Do what the command line asks: print the config, check it, or serve."""
     try:
+        if command_line.print_config:
+            print(resolved_text(command_line.config, command_line.config_options()), end="")
+            if not command_line.check:
+                return 0
         server = Server(command_line)
     except ConfigError as error:
         for fault in error.faults:
