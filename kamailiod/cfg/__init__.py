@@ -5,7 +5,7 @@ from .compiler import Chunk, compile_routes
 from .config import Config
 from .faults import ConfigError, Fault
 from .listen import Address, Listen
-from .loader import Options, load
+from .loader import Options, load, resolved_text
 from .settings import CustomVariable, Kemi, Settings
 from .source import Position
 from .tree import ConfigEngine, LoadModule, ModuleParameter, Route
@@ -32,4 +32,5 @@ __all__ = [
     "Settings",
     "compile_routes",
     "load",
+    "resolved_text",
 ]

@@ -59,6 +59,19 @@ def load(
     return replace(config, warnings=tuple(findings.warnings))
 
 
+def resolved_text(path: str, options: Options | None = None) -> str:
+    """The text of the config at path, its conditions and includes resolved.
+
+    Raises ConfigError with the faults of its directives.
+    """
+    findings = Findings()
+    preprocessor = Preprocessor(_defines(options or Options(), findings), findings)
+    preprocessor.read(path)
+    if findings.faults:
+        raise ConfigError(findings.faults)
+    return "".join(preprocessor.texts)
+
+
 def _defines(options: Options, findings: Findings) -> Defines:
     defines = Defines()
     add_definitions(defines, options.defines)

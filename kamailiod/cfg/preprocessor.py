@@ -22,6 +22,7 @@ _INCLUDE_LIMIT = 10
 _EXPANSION_LIMIT = 32
 _FILE_LIMIT = 200
 _TOKEN_LIMIT = 500_000
+_CONDITIONALS = frozenset(("ifdef", "ifndef", "ifexp", "else", "endif"))
 _NAME = re.compile(r"\s*(\w+)(?:[ \t]+(.*))?", re.DOTALL | re.ASCII)
 _ENVIRONMENT = re.compile(r"\s*(\w+)(?:=(\w+))?\s*", re.ASCII)
 _QUOTED = re.compile(r"\s*(\"(?:[^\"\\]|\\.)*\"|'[^']*')", re.DOTALL)
@@ -42,7 +43,11 @@ class _Place:
 
 
 class Preprocessor:
-    """Reads a config with all its includes into `tokens`; what is wrong goes to the findings."""
+    """Reads a config with all its includes into `tokens`; what is wrong goes to the findings.
+
+    `texts` holds the parts of all files that count, in order and as they are written: conditions
+    and includes are resolved in it, other directives stay.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Preprocessor:
         read: Callable[[str], Source] = read_source,
     ) -> None:
         self.tokens: list[Token] = []
+        self.texts: list[str] = []
         self._defines = defines
         self._findings = findings
         self._environment = environment
@@ -76,21 +82,30 @@ class Preprocessor:
                 self._findings.fault(where, f"cannot read {path}: {reason}")
             return
         self._files.append(path)
-        self._scan(Scanner(source.text), _Place(source), Conditionals(self._findings))
+        self._scan(Scanner(source.text), source, Conditionals(self._findings))
         self._files.pop()
 
-    def _scan(self, scanner: Scanner, place: _Place, conditionals: Conditionals) -> None:
+    def _scan(self, scanner: Scanner, source: Source, conditionals: Conditionals) -> None:
+        place, text, kept = _Place(source), source.text, 0
         while True:
-            lexeme = scanner.next() if conditionals.active else scanner.skip()
+            active = conditionals.active
+            lexeme = scanner.next() if active else scanner.skip()
             if lexeme is None:
                 break
             if len(self.tokens) > _TOKEN_LIMIT:
                 self._findings.fault(place.position(lexeme.offset), "the config is too long")
                 break
+            resolved = _is_resolved(lexeme)
+            if resolved and active:
+                self.texts.append(text[kept : lexeme.offset])
             if lexeme.kind == "DIRECTIVE":
                 self._directive(lexeme, place.position(lexeme.offset), conditionals)
             else:
                 self._lexeme(lexeme, place)
+            if resolved:
+                kept = scanner.offset + (lexeme.name in _CONDITIONALS)
+        if conditionals.active:
+            self.texts.append(text[kept:])
         conditionals.close()
 
     def _lexeme(self, lexeme: Lexeme, place: _Place) -> None:
@@ -209,6 +224,13 @@ class Preprocessor:
         if found is None:
             raise ValueError("a quoted expression is expected")
         add_substitution(self._defines, directive, found[1][1:-1])
+
+
+def _is_resolved(lexeme: Lexeme) -> bool:
+    return lexeme.kind == "INCLUDE" or (
+        lexeme.kind == "DIRECTIVE"
+        and (lexeme.name in _CONDITIONALS or lexeme.name.endswith("_file"))
+    )
 
 
 def add_substitution(defines: Defines, directive: str, expression: str) -> None:

@@ -54,6 +54,11 @@ class Scanner:
         self._text = text
         self._cursor = 0
 
+    @property
+    def offset(self) -> int:
+        """Where the text goes on after the last lexeme."""
+        return self._cursor
+
     def next(self) -> Lexeme | None:
         """The next lexeme that is neither blank nor comment, None at the end.
 

@@ -10,12 +10,14 @@ from lupa import luajit21
 from kamailiod.cfg import (
     Address,
     Catalogue,
+    ConfigError,
     ModuleEntry,
     NativeFunction,
     Options,
     ParameterKind,
     compile_routes,
     load,
+    resolved_text,
 )
 from kamailiod.cfg.core_params import ALIASES, CORE_PARAMETERS, Kind
 from kamailiod.cfg.settings import EFFECTIVE, Settings
@@ -102,6 +104,42 @@ def test_parameter_without_effect_is_warned_about_once(read):
         (4, "core parameter tcp_poll_method has no effect here"),
     ]
     assert config.settings.others == {"memlog": 6, "mem_join": 1, "tcp_poll_method": "poll"}
+
+
+def test_resolved_text_is_what_kamailio_prints(tmp_path):
+    (tmp_path / "inc.cfg").write_text('log_name="q"\n')
+    main = tmp_path / "main.cfg"
+    main.write_text("""#!KAMAILIO
+#!define X "hello"
+#!ifdef X
+debug=2   # comment
+#!else
+debug=3 include_file "inc.cfg"
+#!endif
+include_file "inc.cfg"
+#!ifndef X
+#!ifdef Y
+a `
+#!endif
+#!endif
+import_file "nothere.cfg"
+request_route {
+   exit;
+}
+""")
+    assert resolved_text(str(main)) == """#!KAMAILIO
+#!define X "hello"
+debug=2   # comment
+log_name="q"
+
+
+request_route {
+   exit;
+}
+"""
+    (tmp_path / "open.cfg").write_text("#!ifdef X")
+    with pytest.raises(ConfigError, match="#!ifdef without #!endif"):
+        resolved_text(str(tmp_path / "open.cfg"))
 
 
 def test_kemi_callbacks_that_are_never_called_are_warned_about(read, faults):
