@@ -87,11 +87,16 @@ def module_params(kind: type[Module], given: Iterable[ModuleParameter]) -> Any:
 
 
 def ineffective_params(kind: type[Module], config: Config) -> list[ModuleParameter]:
-    """Return the modparams that a config sets and that have no effect here."""
+    """Return the modparams that a config sets and that have no effect here.
+
+    What is set to its default would have none in Kamailio either.
+    """
     without: tuple[str, ...] = getattr(kind, "without_effect", ())
+    defaults = kind.Params()
     return [
         parameter
         for parameter in config.module_parameters
         if parameter.name in without
+        and parameter.value != getattr(defaults, parameter.name)
         and re.fullmatch(f"(?:{parameter.module})", kind.name, re.IGNORECASE)
     ]

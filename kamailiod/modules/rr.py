@@ -47,7 +47,7 @@ class Rr(Module):
     Params: ClassVar[type[Params]] = RrParams
     without_effect: ClassVar[tuple[str, ...]] = (
         "custom_user_avp", "ignore_sips", "sockname_mode", "ignore_user",
-        "enable_socket_mismatch_warning",
+        "enable_socket_mismatch_warning", "force_send_socket", "loose_route_mode",
     )  # fmt: skip
     params: RrParams
 
@@ -77,14 +77,12 @@ class Rr(Module):
             context.shared.notes["rr_parameters"] = bytes(waiting) + parameter  # type: ignore[call-overload]  # only bytes are kept there
 
     def direction(self, context: Context) -> int:
-        """Return 1 for an in-dialog request of the caller, 2 of the callee, 0 unknown."""
+        """Return 2 for an in-dialog request of the callee, else 1: also when there is no telling."""
         parameters = context.shared.notes.get(_ROUTE_PARAMETERS)
         if not isinstance(parameters, bytes):
-            return 0
+            return 1
         tag = parameter_value(parameters, b"ftag")
-        if tag is None:
-            return 0
-        return 1 if tag == context.message.from_tag else 2
+        return 1 if tag is None or tag == context.message.from_tag else 2
 
     @kemi("rr.record_route", routes=Route.REQUEST | Route.BRANCH | Route.FAILURE)
     def record_route(self, context: Context) -> int:
@@ -111,9 +109,11 @@ class Rr(Module):
         if "record_route" in notes:
             return -1
         message = context.message
-        tag = message.from_tag if self.params.append_fromtag else b""
-        if tag:
-            parameters += b";ftag=" + tag
+        if self.params.append_fromtag:
+            # The tag of who started the dialog, whichever side this request comes from.
+            tag = message.from_tag if self.direction(context) == 1 else message.to_tag
+            if tag:
+                parameters += b";ftag=" + tag
         waiting = notes.pop("rr_parameters", b"")
         if isinstance(waiting, bytes):
             parameters += waiting
@@ -154,13 +154,9 @@ class Rr(Module):
         return 1 if self.direction(context) == wanted else -1
 
     @pseudo_variable("rdir")
-    def direction_variable(
-        self, context: Context, inner: bytes, index: object
-    ) -> int | bytes | None:
+    def direction_variable(self, context: Context, inner: bytes, index: object) -> int | bytes:
         """$rdir(id) is 1 or 2, $rdir(name) "downstream" or "upstream"."""
         found = self.direction(context)
-        if not found:
-            return None
         return found if inner == b"id" else b"downstream" if found == 1 else b"upstream"
 
     @pseudo_variable("route_uri")

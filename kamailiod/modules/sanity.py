@@ -65,6 +65,7 @@ class Sanity(Module):
 
     name: ClassVar[str] = "sanity"
     Params: ClassVar[type[Params]] = SanityParams
+    without_effect: ClassVar[tuple[str, ...]] = ("size_checks",)
     params: SanityParams
 
     def __init__(self, params: SanityParams, services: Services) -> None:

@@ -38,7 +38,9 @@ class Sl(Module):
 
     name = "sl"
     Params: ClassVar[type[Params]] = SlParams
-    without_effect: ClassVar[tuple[str, ...]] = ("rich_redirect", "event_callback_lres_sent")
+    without_effect: ClassVar[tuple[str, ...]] = (
+        "bind_tm", "rich_redirect", "event_callback_fl_ack", "event_callback_lres_sent",
+    )  # fmt: skip
     event_routes = ("filtered-ack",)
     statistics = (
         *(f"sl:{number}_replies" for number in _CLASSES), "sl:sent_replies", "sl:sent_err_replies",

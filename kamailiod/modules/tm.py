@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from kamailiod.modules.sl import Sl
-from kamailiod.modules.tm_params import TmParams
+from kamailiod.modules.tm_params import WITHOUT_EFFECT, TmParams
 from kamailiod.modules.tm_request import LocalRequest, RequestSender
 from kamailiod.net.resolver import Resolution
 from kamailiod.script.context import Branch, Context, Happening, Route
@@ -45,6 +45,7 @@ class Tm(Module):
 
     name = "tm"
     Params: ClassVar[type[Params]] = TmParams
+    without_effect = WITHOUT_EFFECT
     event_routes = ("local-request",)
     statistics = (
         "tm:UAS_transactions", "tm:UAC_transactions", "tm:inuse_transactions",
@@ -112,6 +113,7 @@ class Tm(Module):
             remap_503=bool(params.remap_503_500),
             aggregate_challenges=bool(params.aggregate_challenges),
             cancel_reason=bool(params.e2e_cancel_reason),
+            local_cancel_reason=bool(params.local_cancel_reason),
             default_code=params.default_code,
             default_reason=params.default_reason.encode(),
         )

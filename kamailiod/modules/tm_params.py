@@ -1,4 +1,4 @@
-"""The modparams of tm under Kamailio's names; values only."""
+"""The modparams of tm under Kamailio's names: their values, and which of them change nothing."""
 
 from __future__ import annotations
 
@@ -75,3 +75,19 @@ class TmParams(Params):
     reply_408_reason: str = "Request Timeout"
     delayed_reply: int = 1
     evlreq_mode: int = 0
+
+
+WITHOUT_EFFECT = (
+    "reply_matching", "ruri_matching", "via1_matching", "callid_matching", "callid_cseq_matching",
+    "max_inv_lifetime", "max_noninv_lifetime", "noisy_ctimer", "unix_tx_timeout",
+    "restart_fr_on_each_reply", "fr_timer_avp", "fr_inv_timer_avp", "tw_append",
+    "pass_provisional_replies", "unmatched_cancel", "reparse_invite", "ac_extra_hdrs", "blst_503",
+    "blst_503_def_timeout", "blst_503_min_timeout", "blst_503_max_timeout", "blst_methods_add",
+    "blst_methods_lookup", "cancel_b_method", "reparse_on_dns_failover", "on_sl_reply",
+    "contacts_avp", "contact_flows_avp", "disable_6xx_block", "local_ack_mode",
+    "local_ack_branch_mode", "failure_reply_mode", "faked_reply_prio", "failure_exec_mode",
+    "dns_reuse_rcv_socket", "e2e_cancel_hop_by_hop", "headers_mode",
+    "xavp_contact", "evcb_local_ack_sent", "relay_100", "rich_redirect", "event_callback_lres_sent",
+    "exec_time_check", "reply_relay_mode", "enable_uac_fr", "failover_reply_codes",
+    "reply_408_code", "reply_408_reason", "delayed_reply", "evlreq_mode",
+)  # fmt: skip

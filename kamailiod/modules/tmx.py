@@ -28,6 +28,7 @@ class Tmx(Module):
 
     name = "tmx"
     Params: ClassVar[type[Params]] = TmxParams
+    without_effect = ("precheck_trans",)
     params: TmxParams
 
     def __init__(self, params: TmxParams, services: Services) -> None:

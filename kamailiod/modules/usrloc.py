@@ -110,6 +110,11 @@ class Usrloc(Module):
         "server_id_filter", "db_timer_clean", "rm_expired_delay", "ka_mode", "ka_from",
         "ka_domain", "ka_method", "ka_filter", "ka_interval", "ka_randomize", "ka_timeout",
         "ka_loglevel", "ka_logmsg", "ka_reply_codes", "load_rank", "db_clean_tcp", "nat_bflag",
+        "ruid_column", "contact_column", "expires_column", "q_column", "callid_column",
+        "cseq_column", "flags_column", "cflags_column", "timer_interval", "user_agent_column",
+        "received_column", "path_column", "socket_column", "methods_column", "instance_column",
+        "reg_id_column", "server_id_column", "connection_id_column", "keepalive_column",
+        "partition_column", "version_table",
     )  # fmt: skip
 
     def __init__(self, params: UsrlocParams, services: Services) -> None:

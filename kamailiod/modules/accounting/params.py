@@ -71,7 +71,8 @@ WITHOUT_EFFECT = (
     "db_table_missed_calls", "db_version_check", "acc_method_column", "acc_from_tag_column",
     "acc_to_tag_column", "acc_callid_column", "acc_sip_code_column", "acc_sip_reason_column",
     "acc_time_column", "db_insert_mode", "time_mode", "time_attr", "time_exten", "cdrs_table",
-    "time_format",
+    "time_format", "acc_prepare_flag", "acc_prepare_always", "clone_msg", "acc_extra_size",
+    "cdr_extra_size",
 )  # fmt: skip
 """Modparams that are taken but change nothing yet: there is no database backend, and log lines go
 where all others go."""
