@@ -77,7 +77,7 @@ class Rr(Module):
             context.shared.notes["rr_parameters"] = bytes(waiting) + parameter  # type: ignore[call-overload]  # only bytes are kept there
 
     def direction(self, context: Context) -> int:
-        """Return 2 for an in-dialog request of the callee, else 1: also when there is no telling."""
+        """Return 2 for an in-dialog request of the callee, else 1, also when nothing tells."""
         parameters = context.shared.notes.get(_ROUTE_PARAMETERS)
         if not isinstance(parameters, bytes):
             return 1

@@ -62,6 +62,7 @@ class RelaySettings:
     remap_503: bool = True
     aggregate_challenges: bool = True
     cancel_reason: bool = True
+    local_cancel_reason: bool = True
     default_code: int = 500
     default_reason: bytes = b"Server Internal Error"
 
@@ -334,11 +335,18 @@ class Relay:
         if code < 300:
             if server.is_invite or not server.final_code:
                 self._relay_reply(server, client, reply)
-                self.cancel_branches(server, client)
+                self.cancel_branches(server, client, self._answered_elsewhere(code))
             return
         if code >= 600:
-            self.cancel_branches(server, client)
+            self.cancel_branches(server, client, self._answered_elsewhere(code))
         self._conclude(server)
+
+    def _answered_elsewhere(self, code: int) -> Sequence[bytes]:
+        # The other phones then list no missed call (RFC 3326 3.1).
+        if not self.settings.local_cancel_reason:
+            return ()
+        text = b';text="Call completed elsewhere"' if code == 200 else b""
+        return (b"Reason: SIP;cause=%d%b" % (code, text),)
 
     def client_failed(self, client: ClientTransaction, code: int) -> None:
         """A branch timed out (408) or could not be sent (503)."""

@@ -40,7 +40,7 @@ def rr(services: FakeServices) -> Rr:
 def test_without_routes(rr: Rr) -> None:
     context = within()
     assert rr.loose_route(context) == -1
-    assert rr.direction(context) == 0
+    assert rr.direction(context) == 1
 
 
 def test_our_own_route_is_taken(rr: Rr) -> None:
@@ -76,7 +76,7 @@ def test_a_foreign_top_route_stays(rr: Rr) -> None:
     context = within(b"<sip:192.0.2.9;lr>")
     assert rr.loose_route(context) == 1
     assert result(context)[1:] == (b"sip:192.0.2.9;lr", [b"<sip:192.0.2.9;lr>"])
-    assert rr.direction(context) == 0
+    assert rr.direction(context) == 1
 
 
 def test_a_strict_router_before_us(rr: Rr) -> None:
@@ -109,6 +109,23 @@ def test_direction(rr: Rr) -> None:
         assert rr.is_direction(context, b"upstream" if way == 1 else b"downstream") == -1
         assert rr.direction_variable(context, b"id", None) == way
         assert rr.direction_variable(context, b"name", None) == name
+
+
+def test_recording_within_a_dialog_names_the_callers_tag(services: FakeServices) -> None:
+    world = ProxyWorld(services)
+
+    def route(context: Context) -> None:
+        assert world.rr.loose_route(context) == 1
+        assert world.rr.record_route(context) == 1
+        world.relay(context)
+
+    world.script.request_route = route
+    world.request(
+        b"NOTIFY", to=b"<sip:a@a.example>;tag=first",
+        more=b"Route: <sip:127.0.0.1:5060;lr;ftag=first>\r\n",
+    )  # fmt: skip
+    (sent,) = world.to(6001)
+    assert sent.header(b"record-route") == b"<sip:127.0.0.1:5060;lr;ftag=first>"
 
 
 def test_parameters_and_callbacks(rr: Rr) -> None:

@@ -152,6 +152,21 @@ def test_a_6xx_calls_the_others_off_and_wins(world: ProxyWorld) -> None:
     acknowledge(world)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(200, b'SIP;cause=200;text="Call completed elsewhere"'), (603, b"SIP;cause=603")],
+)
+def test_the_others_are_told_who_answered(world: ProxyWorld, code: int, reason: bytes) -> None:
+    """RFC 3326: a phone that sees cause 200 lists no missed call."""
+    fork(world, A, B)
+    world.answer(180, A)
+    world.answer(code, B)
+    assert world.to(A, b"CANCEL")[0].header(b"reason") == reason
+    world.answer(200, A, b"CANCEL")
+    world.answer(487, A)
+    acknowledge(world)
+
+
 def test_a_200_after_a_6xx_still_wins(world: ProxyWorld) -> None:
     """RFC 3261 16.7 step 5: a 2xx is forwarded at once, always."""
     fork(world, A, B)
