@@ -89,8 +89,6 @@ class ServerProgram:
             process.mailbox.open(self._take)
         if rank > 0:
             self._serve(rank, process)
-        elif rank != 0:
-            self._send_through_workers(process)
         for module in services.modules.values():
             module.child_init(rank)
         if rank > 0:
@@ -135,15 +133,6 @@ class ServerProgram:
             open_connections(streams.count())
 
         process.timers.every(_IDLE_CHECK_SECONDS, check)
-
-    def _send_through_workers(self, process: Process) -> None:
-        # The timer and RPC processes have no sockets: what they send goes out by worker 1.
-        mailbox = process.mailbox
-
-        def elsewhere(rank: int, target: Target, data: bytes) -> bool:
-            return mailbox.send(rank, _SEND + _packed_target(target, data))
-
-        self.services.network.open(None, None, elsewhere, lambda: None, lambda: None)
 
     def _receive(self, data: bytes, source: Source) -> None:
         if self._receiver is not None:

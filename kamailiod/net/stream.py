@@ -51,6 +51,7 @@ class StreamConnections:
         self._connections: dict[int, _Connection] = {}
         self._by_remote: dict[tuple[bytes, bytes, int], _Connection] = {}
         self._opening: dict[tuple[bytes, bytes, int], list[bytes]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
 
     async def open(self, addresses: Mapping[ListenAddress, socket.socket]) -> None:
@@ -99,11 +100,12 @@ class StreamConnections:
                 return False
             queue.append(data)
             return True
-        if len(self._connections) >= self.limits.connections:
+        if len(self._connections) + len(self._opening) >= self.limits.connections:
             return False
         self._opening[key] = [data]
         task = self.loop.create_task(self._open_connection(key, target))
-        task.add_done_callback(lambda done: done.exception())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return True
 
     async def _open_connection(self, key: tuple[bytes, bytes, int], target: Target) -> None:
@@ -115,9 +117,10 @@ class StreamConnections:
                 self.limits.connect_timeout,
             )
         except (TimeoutError, OSError):
-            self._opening.pop(key, None)
             return
-        for data in self._opening.pop(key, ()):
+        finally:
+            waiting = self._opening.pop(key, ())
+        for data in waiting:
             connection.send(data)
 
     def added(self, connection: _Connection) -> int:
