@@ -108,7 +108,8 @@ def test_defined_functions(tmp_path):
 
 
 def test_names_given_in_the_guide():
-    script = Path(__file__).with_name("guide") / "25-complete-example-custom-pbx-logic.lua"
+    guide = Path(__file__).parents[1] / "end_to_end" / "guide"
+    script = guide / "25-complete-example-custom-pbx-logic.lua"
     given = string_arguments(str(script), "tm.t_on_failure")
     assert [(name.text, name.line, name.column) for name in given] == [
         ("VOICEMAIL_FAILURE", 88, 12)

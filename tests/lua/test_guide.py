@@ -8,7 +8,8 @@ import pytest
 
 from lua import DONE, FAILED, Function
 
-SCRIPT = Path(__file__).with_name("guide") / "25-complete-example-custom-pbx-logic.lua"
+GUIDE = Path(__file__).parents[1] / "end_to_end" / "guide"
+SCRIPT = GUIDE / "25-complete-example-custom-pbx-logic.lua"
 
 
 @pytest.fixture

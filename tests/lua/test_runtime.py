@@ -200,7 +200,7 @@ def test_memory_stays_flat(bench):
 
 
 def test_guide_scripts_load(bench):
-    scripts = sorted(Path(__file__).with_name("guide").glob("*.lua"))
+    scripts = sorted((Path(__file__).parents[1] / "end_to_end" / "guide").glob("*.lua"))
     assert len(scripts) == 22
     for script in scripts:
         bench.runtime.compile_only(str(script))

@@ -1,13 +1,15 @@
 """Statements and the return protocol of compiled routes, run under LuaJIT."""
 
+from pathlib import Path
+
 import pytest
 
 from kamailiod.cfg import compile_routes
 
 
 def test_guide_script_calls_the_handler(engine):
-    with open("/work/shared/guide/scripts/02-kamailio-cfg.cfg") as file:
-        fake = engine(file.read())
+    guide = Path(__file__).parents[2] / "end_to_end" / "guide"
+    fake = engine((guide / "02-kamailio-cfg.cfg").read_text())
     assert fake.request() == 1
     assert fake.calls == [("lua_run", ("handle_request",))]
     fake.results["lua_run"] = -1

@@ -13,7 +13,7 @@ from kamailiod.modules.usrloc import Usrloc
 from tests.kamailiod.fakes import FakeServices, context_of
 from tests.kamailiod.modules.registering import Phone, answer, request
 
-TORTURE = Path("/work/shared/torture")
+TORTURE = Path(__file__).parents[2] / "messages" / "torture"
 MakePhone = Callable[..., Phone]
 
 
@@ -349,7 +349,6 @@ def test_save_uri_q_override_and_a_reply_of_the_scripts_own(phone: Phone) -> Non
         ("dblreq", "200 OK", "<sip:j.user@host.example.com>;expires=3600"),
     ],
 )  # fmt: skip
-@pytest.mark.skipif(not TORTURE.is_dir(), reason="the torture messages are not here")
 def test_torture(phone: Phone, name: str, status: str, contacts: str) -> None:
     context = context_of((TORTURE / f"{name}.dat").read_bytes())
     assert context.message.fault is None
