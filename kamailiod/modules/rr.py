@@ -159,6 +159,18 @@ class Rr(Module):
         found = self.direction(context)
         return found if inner == b"id" else b"downstream" if found == 1 else b"upstream"
 
+    @pseudo_variable("fti")
+    def initial_from_tag(self, context: Context, inner: bytes, index: object) -> bytes | None:
+        """$fti is the tag of who started the dialog."""
+        message = context.message
+        return (message.from_tag if self.direction(context) == 1 else message.to_tag) or None
+
+    @pseudo_variable("tti")
+    def initial_to_tag(self, context: Context, inner: bytes, index: object) -> bytes | None:
+        """$tti is the tag of who was called."""
+        message = context.message
+        return (message.to_tag if self.direction(context) == 1 else message.from_tag) or None
+
     @pseudo_variable("route_uri")
     def route_uri(self, context: Context, inner: bytes, index: object) -> bytes | None:
         """The URI of the topmost Route header."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
+from kamailiod.modules.authentication.check import NOTE, Authorization
 from kamailiod.modules.siputils_functions.contacts import Contacts
 from kamailiod.modules.siputils_functions.uris import Uris
 from kamailiod.modules.sl import Sl
@@ -93,8 +94,10 @@ class Siputils(Uris, Contacts, Module):
     @kemi("siputils.is_user", routes=Route.REQUEST | Route.LOCAL)
     def is_user(self, context: Context, user: bytes) -> int:
         """Whether the authorised digest user is this one."""
-        found = self.services.variables.accessors[b"$au"].get(context)
-        return 1 if found is not None and found == user else -1
+        noted = context.shared.notes.get(NOTE)
+        if not isinstance(noted, Authorization) or not noted.authorized:
+            return -1
+        return 1 if noted.credentials.username == user else -1
 
     @kemi("siputils.is_gruu", native="is_gruu")
     def is_gruu(self, context: Context, text: bytes = b"") -> int:

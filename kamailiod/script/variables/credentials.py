@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from kamailiod.script.context import Context, Value
 from kamailiod.script.variables.accessor import Getter, Registry, register_all
@@ -62,10 +63,12 @@ def _auth_domain(context: Context) -> Value:
 
 
 def _accounted(build: Callable[[bytes, bytes], bytes]) -> Getter:
+    # Anyone can claim a name: only credentials that the auth modules found right count.
     def get(context: Context) -> Value:
-        fields = _credentials(context.message)
-        if b"username" in fields:
-            return build(_user_part(fields[b"username"]), fields.get(b"realm", b""))
+        noted: Any = context.shared.notes.get("auth")
+        if noted is not None and noted.authorized:
+            user, _, domain = noted.credentials.username.partition(b"@")
+            return build(user, domain or noted.credentials.realm)
         address = context.message.from_
         uri = None if address is None else address.uri
         return None if uri is None else build(uri.user, uri.host)
@@ -74,10 +77,10 @@ def _accounted(build: Callable[[bytes, bytes], bytes]) -> Getter:
 
 
 GETTERS: dict[bytes, Getter] = {
-    b"au": _field(b"username"),
+    b"au": _auth_user,
     b"ar": _field(b"realm"),
     b"ad": _auth_domain,
-    b"aU": _auth_user,
+    b"aU": _field(b"username"),
     b"adu": _field(b"uri"),
     b"aa": _field(b"algorithm"),
     b"adn": _field(b"nonce"),

@@ -109,6 +109,9 @@ def test_direction(rr: Rr) -> None:
         assert rr.is_direction(context, b"upstream" if way == 1 else b"downstream") == -1
         assert rr.direction_variable(context, b"id", None) == way
         assert rr.direction_variable(context, b"name", None) == name
+        if way == 1:
+            assert rr.initial_from_tag(context, b"", None) == b"caller"
+            assert rr.initial_to_tag(context, b"", None) == b"callee"
 
 
 def test_recording_within_a_dialog_names_the_callers_tag(services: FakeServices) -> None:
@@ -117,6 +120,8 @@ def test_recording_within_a_dialog_names_the_callers_tag(services: FakeServices)
     def route(context: Context) -> None:
         assert world.rr.loose_route(context) == 1
         assert world.rr.record_route(context) == 1
+        assert world.rr.initial_from_tag(context, b"", None) == b"first"
+        assert world.rr.initial_to_tag(context, b"", None) == context.message.from_tag
         world.relay(context)
 
     world.script.request_route = route

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kamailiod.modules.authentication.check import NOTE, find_authorization
 from kamailiod.modules.siputils import Siputils
 from kamailiod.script.context import Context
 from tests.kamailiod.fakes import FakeServices, context_of
@@ -81,6 +82,18 @@ def test_parameters_of_the_request_uri(siputils: Siputils, context: Context) -> 
     assert siputils.uri_param_rm(context, b"P") == 1
     assert context.uri == b"sip:a@h:77;z=9?x=y"
     assert siputils.uri_param_rm(context, b"nn") == -1
+
+
+def test_only_checked_credentials_say_who_the_user_is(siputils: Siputils) -> None:
+    line = b'Authorization: Digest username="joe", realm="r", nonce="n", uri="sip:r", response="0"'
+    context = context_of(OPTIONS.replace(b"X-C: 3", line))
+    found = find_authorization(context.message, b"authorization", b"r", b"")
+    assert found is not None
+    context.shared.notes[NOTE] = found
+    assert siputils.is_user(context, b"joe") == -1
+    found.authorized = True
+    assert siputils.is_user(context, b"joe") == 1
+    assert siputils.is_user(context, b"ann") == -1
 
 
 def test_date_check(siputils: Siputils) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -375,3 +377,15 @@ def test_no_message_makes_a_variable_raise(path: Path) -> None:
     for spec in (b"$fU", b"$fn", b"$tu", b"$rU", b"$rd", b"$rp"):
         variables.accessors[spec].set(context, b"7")
     assert isinstance(variables.accessors[b"$mbu"].get(context), bytes)
+
+
+def test_names_in_credentials() -> None:
+    """As Kamailio: $au is the name, $aU all of it; only checked credentials are accounted."""
+    line = b'Proxy-Authorization: Digest username="au@dom", realm="re", nonce="n"\r\n'
+    request = (MESSAGES / "pseudovariables.sip").read_bytes()
+    script = Script(re.sub(rb"Proxy-Authorization: .*\r\n", line, request))
+    assert [script.get(b"$au"), script.get(b"$aU")] == [b"au", b"au@dom"]
+    assert [script.get(b"$Au"), script.get(b"$AU")] == [b"alice@atlanta.com", b"alice"]
+    checked = SimpleNamespace(username=b"au@dom", realm=b"re")
+    script.context.shared.notes["auth"] = SimpleNamespace(authorized=True, credentials=checked)
+    assert [script.get(b"$Au"), script.get(b"$AU")] == [b"au@dom", b"au"]
