@@ -23,5 +23,3 @@ CORE_FUNCTIONS = {
     name: NativeFunction(frozenset(int(count) for count in counts.split()), ANY_ROUTE)
     for name, counts in _COUNTS.items()
 }
-# Operators that are spelled like functions: the compiler makes them, no module provides them.
-OPERATOR_FUNCTIONS = frozenset({"strlen", "strempty", "selval"})

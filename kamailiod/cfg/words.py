@@ -7,7 +7,6 @@ KEYWORD_VALUES = frozenset(
         "snd_af", "to_ip", "to_port",
     )
 )  # fmt: skip
-IP_WORDS = frozenset(("src_ip", "dst_ip", "snd_ip", "to_ip"))
 CONSTANTS = {
     "UDP": "udp", "TCP": "tcp", "TLS": "tls", "SCTP": "sctp", "WS": "ws", "WSS": "wss",
     "udp": "udp", "tcp": "tcp", "tls": "tls", "sctp": "sctp", "ws": "ws", "wss": "wss",
