@@ -49,23 +49,49 @@ _READS = re.compile(rb"""\b(dofile|loadfile|require)\s*\(?\s*["']([^"'\n]+)["']"
 _USE = re.compile(rb"\bKSR\.([a-z_]+)\.([a-z_0-9]+)")
 
 
-def functions_in(path: str, seen: frozenset[str] = frozenset()) -> set[str]:
+_COMMENT = re.compile(rb"--[^\n]*")
+_QUESTION = re.compile(
+    rb"\bnot\s+KSR\.([a-z_]+)\b(?!\s*[.\[(])|\bKSR\.([a-z_]+)\s*(?:then\b|and\b|or\b|==|~=)"
+)
+
+
+def functions_in(path: str) -> set[str]:
     """Return the dotted KSR names that a script file and the files it reads hold.
 
     Followed are dofile, loadfile and require of literal names; a file that cannot be read holds
     none.
     """
+    return {
+        f"{a.decode()}.{b.decode()}"
+        for text in _texts(path, frozenset())
+        for a, b in _USE.findall(text)
+    }
+
+
+def modules_in_question(path: str) -> set[str]:
+    """Return the modules that a script, or a file it reads, does without when they are not loaded.
+
+    That is what `if not KSR.auth then` says.
+    """
+    return {
+        (a or b).decode()
+        for text in _texts(path, frozenset())
+        for a, b in _QUESTION.findall(_COMMENT.sub(b"", text))
+    }
+
+
+def _texts(path: str, seen: frozenset[str]) -> list[bytes]:
     try:
         with open(path, "rb") as file:
             text = file.read()
     except OSError:
-        return set()
-    names = {f"{a.decode()}.{b.decode()}" for a, b in _USE.findall(text)}
+        return []
+    texts = [text]
     for how, name in _READS.findall(text):
         other = name.decode() + (".lua" if how == b"require" else "")
         for place in {other, os.path.join(os.path.dirname(path), other)} - seen - {path}:
-            names |= functions_in(place, seen | {path, place})
-    return names
+            texts += _texts(place, seen | {path, place})
+    return texts
 
 
 def module_params(kind: type[Module], given: Iterable[ModuleParameter]) -> Any:

@@ -22,6 +22,7 @@ from kamailiod.loading import (
     functions_in,
     ineffective_params,
     module_classes,
+    modules_in_question,
     script_modules,
 )
 from kamailiod.metrics.core_statistics import CORE_STATISTICS, GAUGES
@@ -211,7 +212,7 @@ class Server:
         used = set(self._config.modules_used(known))
         for path in self._scripts():
             used |= script_modules(self._kinds, functions_in(path))
-        for name in sorted(used):
+        for name in sorted(used - self._without()):
             if services.loaded(name):
                 continue
             services.log.line(NOTICE, "core", f"module {name} is used and was not loaded: loaded")
@@ -230,6 +231,15 @@ class Server:
         for flag in self._line.without_effect:
             services.log.warning("core", f"command line: {flag} has no effect here")
 
+    def _without(self) -> set[str]:
+        # A script that asks whether a module is there must find only what the config has; but one
+        # whose config names no module apart from app_lua has all.
+        loaded = {module.name for module in self._config.load_modules}
+        if loaded <= {"app_lua"}:
+            return set()
+        found = {name for path in self._scripts() for name in modules_in_question(path)}
+        return found - loaded - {*ALWAYS, *self._config.modules_used(catalogue(self._kinds))}
+
     def _statistics(self, services: ProcessServices, roles: tuple[Role, ...]) -> Statistics:
         names = list(CORE_STATISTICS)
         gauges = set(GAUGES)
@@ -241,6 +251,8 @@ class Server:
     def _engine(self, services: ProcessServices) -> Engine:
         app_lua = services.module(AppLua)
         modules = list(services.modules.values())
+        without = self._without()
+        shown = [module for module in modules if module.name not in without]
         chunk = compile_routes(self._config) if self._config.routes else None
         engine_name = self._config.engine.name if self._config.engine else ""
         return Engine(
@@ -249,7 +261,7 @@ class Server:
                 bool(app_lua.params.nil_concat), bool(app_lua.params.nonblocking),
                 app_lua.params.instruction_budget,
             ),
-            chunk, kemi_functions(modules), native_functions(modules), services.variables,
+            chunk, kemi_functions(shown), native_functions(modules), services.variables,
             services.log, lambda value: _is_myself(services.network, value),
             services.faked_context, _event_callbacks(services.modules),
         )  # fmt: skip

@@ -18,6 +18,32 @@ end
 """
 
 
+AUTH_IF_LOADED = """
+function new_call()
+    if not KSR.auth then
+        KSR.sl.send_reply(480, "No auth here")
+        return
+    end
+    KSR.auth_db.auth_check("example.com", "subscriber", 0)
+    KSR.auth.auth_challenge("example.com", 1)
+end
+"""
+
+
+def test_a_module_that_a_script_asks_for_is_there_only_when_loaded(
+    kemi: Kemi, phone: MakePhone
+) -> None:
+    alice = phone(kemi(AUTH_IF_LOADED))
+    alice.request("INVITE", alice.new_call("bob"))
+    alice.expect(480)
+
+
+def test_a_loaded_module_is_there_for_a_script_that_asks(kemi: Kemi, phone: MakePhone) -> None:
+    alice = phone(kemi(AUTH_IF_LOADED, more='loadmodule "auth.so"\nloadmodule "auth_db.so"'))
+    alice.request("INVITE", alice.new_call("bob"))
+    alice.expect(407)
+
+
 def test_retransmissions_are_absorbed(kemi: Kemi, phone: MakePhone) -> None:
     server = kemi(RELAY)
     alice, bob = phone(server), phone(server, "bob")
