@@ -23,7 +23,7 @@ from kamailiod.script.module import Module
 from kamailiod.script.pseudovariables import PseudoVariables
 from kamailiod.sip.message import parse
 from shm import HashMap, Segment
-from workers import Process, TimerWheel
+from workers import PayloadTooLong, Process, TimerWheel
 
 M = TypeVar("M", bound=Module)
 
@@ -118,7 +118,10 @@ class ProcessServices:
         process = self._process
         if process is None:
             return False
-        return process.mailbox.send(rank, CALL + msgpack.packb((name, *arguments)))
+        try:
+            return process.mailbox.send(rank, CALL + msgpack.packb((name, *arguments)))
+        except PayloadTooLong:
+            return False
 
     def take_call(self, payload: bytes) -> None:
         """Run what another process asked for by tell_worker."""
