@@ -14,7 +14,7 @@ from tests.end_to_end.sip_client import Peer
 
 MakePhone = Callable[..., Peer]
 GUIDE = Path(__file__).with_name("guide")
-ORIGINAL = Path("/work/shared/guide/scripts")
+ORIGINAL = Path(__file__).resolve().parents[3] / "shared" / "guide" / "scripts"
 SETTINGS = """
 debug=2
 log_stderror=yes
