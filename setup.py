@@ -39,6 +39,7 @@ KERNEL = (
     "kamailiod/sip/fork.py",
     "kamailiod/sip/header_names.py",
     "kamailiod/sip/message.py",
+    "kamailiod/sip/methods.py",
     "kamailiod/sip/name_addr.py",
     "kamailiod/sip/record_route.py",
     "kamailiod/sip/transaction.py",

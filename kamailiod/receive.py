@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from kamailiod.metrics.core_statistics import REQUEST_STATISTICS
 from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm import Tm
 from kamailiod.net.address import Source
@@ -22,11 +23,6 @@ from kamailiod.sip.message import SipMessage, parse
 
 HandOver = Callable[[int, bytes, Source], bool]
 Counter = Callable[..., None]
-
-_METHODS = (
-    b"INVITE", b"ACK", b"BYE", b"CANCEL", b"REGISTER", b"OPTIONS", b"MESSAGE", b"SUBSCRIBE",
-    b"NOTIFY", b"PUBLISH", b"INFO", b"PRACK", b"UPDATE", b"REFER",
-)  # fmt: skip
 
 
 class Receiver:
@@ -54,7 +50,7 @@ class Receiver:
         self._requests = counter("core:rcv_requests")
         self._replies = counter("core:rcv_replies")
         self._by_method = {
-            method: counter(f"core:rcv_requests_{method.decode().lower()}") for method in _METHODS
+            method: counter(name) for method, name in REQUEST_STATISTICS.items()
         }
         self._by_class = {n: counter(f"core:rcv_replies_{n}xx") for n in range(1, 7)}
         self._malformed_requests = counter("core:malformed_requests")

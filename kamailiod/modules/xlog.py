@@ -12,6 +12,7 @@ from kamailiod.script.context import Context
 from kamailiod.script.log import ALERT, BUG, CRITICAL, DEBUG, ERROR, INFO, NOTICE, WARNING
 from kamailiod.script.module import Module, Params, kemi
 from kamailiod.script.services import Services
+from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 
 _LETTERS = {
     b"A": ALERT,
@@ -22,22 +23,6 @@ _LETTERS = {
     b"N": NOTICE,
     b"I": INFO,
     b"D": DEBUG,
-}
-_METHOD_IDS = {
-    b"INVITE": 1,
-    b"CANCEL": 2,
-    b"ACK": 4,
-    b"BYE": 8,
-    b"INFO": 16,
-    b"REGISTER": 32,
-    b"SUBSCRIBE": 64,
-    b"NOTIFY": 128,
-    b"MESSAGE": 256,
-    b"OPTIONS": 512,
-    b"PRACK": 1024,
-    b"UPDATE": 2048,
-    b"REFER": 4096,
-    b"PUBLISH": 8192,
 }
 
 
@@ -104,7 +89,7 @@ class Xlog(Module):
     def xlogm(self, context: Context, level: bytes, text: bytes) -> int:
         """Log a text for the methods that modparam methods_filter selects."""
         message = context.message
-        method = _METHOD_IDS.get(message.method or message.cseq[1], 16384)
+        method = METHOD_BITS.get(message.method or message.cseq[1], OTHER_METHOD_BIT)
         return self._show(context, _level(level), text) if method & self._methods else 1
 
     @kemi("xlog.xdbg", native=("xdbg", "xdbgl"))

@@ -15,9 +15,6 @@ COMPLETED: Final = 3
 CONFIRMED: Final = 4
 ACCEPTED: Final = 5
 TERMINATED: Final = 6
-STATES: Final = (
-    "calling", "trying", "proceeding", "completed", "confirmed", "accepted", "terminated",
-)  # fmt: skip
 
 REQUEST: Final = 0
 """A retransmission of the request came in."""

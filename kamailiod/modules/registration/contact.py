@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from kamailiod.sip.message import SipMessage
+from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 from kamailiod.sip.name_addr import NameAddr
 from kamailiod.sip.uri import parameter_value
 from shm import Binding
@@ -24,15 +25,6 @@ BAD_EXPIRES = -2
 
 MOST_EXPIRES = 2**32 - 1
 """The largest expiry that the grammar allows (RFC 3261 20.19); what is above it is cut."""
-
-_METHODS = (
-    b"INVITE CANCEL ACK BYE INFO REGISTER SUBSCRIBE NOTIFY MESSAGE OPTIONS PRACK UPDATE REFER "
-    b"PUBLISH"
-).split()
-METHOD_BITS = {method: 1 << position for position, method in enumerate(_METHODS)}
-"""Kamailio's bit of each method, as ul.dump shows them."""
-
-OTHER_METHOD_BIT = 1 << len(_METHODS)
 
 # qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] );  more digits are cut, and a
 # leading "." is taken, as Kamailio does.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kamailiod.modules.registration.contact import METHOD_BITS, OTHER_METHOD_BIT
 from kamailiod.modules.registration.path import first_hop
 from kamailiod.net.address import ListenAddress
 from kamailiod.script.context import Branch, Context
+from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 from shm import Binding
 
 Sockets = Mapping[bytes, ListenAddress]

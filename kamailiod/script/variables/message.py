@@ -10,24 +10,7 @@ from collections.abc import Callable
 
 from kamailiod.script.context import Context, Value
 from kamailiod.script.variables.accessor import Getter, Registry, chosen, register_all
-
-METHOD_IDS = {
-    b"INVITE": 1,
-    b"CANCEL": 2,
-    b"ACK": 4,
-    b"BYE": 8,
-    b"INFO": 16,
-    b"REGISTER": 32,
-    b"SUBSCRIBE": 64,
-    b"NOTIFY": 128,
-    b"MESSAGE": 256,
-    b"OPTIONS": 512,
-    b"PRACK": 1024,
-    b"UPDATE": 2048,
-    b"REFER": 4096,
-    b"PUBLISH": 8192,
-}
-"""Kamailio's method bits ($rmid); a method unknown to it is 16384."""
+from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 
 
 def register(registry: Registry) -> None:
@@ -148,7 +131,7 @@ def _behind_first_line(context: Context) -> Value:
 
 GETTERS: dict[bytes, Getter] = {
     b"rm": _method,
-    b"rmid": lambda context: METHOD_IDS.get(method(context), 16384),
+    b"rmid": lambda context: METHOD_BITS.get(method(context), OTHER_METHOD_BIT),
     b"rs": _status,
     b"rsi": _status_number,
     b"rr": _reason,
