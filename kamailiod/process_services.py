@@ -17,6 +17,7 @@ from kamailiod.metrics.statistics import Statistics
 from kamailiod.net.address import ListenAddress, Source
 from kamailiod.net.network import Network
 from kamailiod.script.context import Context, Route
+from kamailiod.script.databases import Databases
 from kamailiod.script.engine import Engine
 from kamailiod.script.log import Log
 from kamailiod.script.module import Module
@@ -54,6 +55,7 @@ class ProcessServices:
         self.reply_signature, self.request_signature = signature
         self.rank = 0
         self.variables = PseudoVariables(log)
+        self.databases = Databases(lambda: self.loop, log)
         self.modules: dict[str, Module] = {}
         self.segments: list[Segment] = []
         self.maps: dict[str, HashMap] = {}

@@ -18,6 +18,7 @@ from shm.segment import Origin, Segment
 from shm.stores.dialog import Dialog, DialogStore, Direction
 from shm.stores.htable import HashTableStore
 from shm.stores.location import Binding, LocationCounts, LocationStore
+from shm.stores.published import Published
 
 __all__ = [
     "KEEP",
@@ -37,6 +38,7 @@ __all__ = [
     "LockError",
     "LockTable",
     "Origin",
+    "Published",
     "Record",
     "RecordError",
     "Segment",

@@ -24,7 +24,6 @@ from kamailiod.modules.authentication.check import (
 from kamailiod.modules.authentication.subscribers import LAYOUT, Found, Subscribers
 from kamailiod.script.context import Context, Route
 from kamailiod.script.database import DatabaseError, Row, parse_url
-from kamailiod.script.databases import Databases
 from kamailiod.script.log import ERROR as ERROR_LEVEL
 from kamailiod.script.module import Module, Params, RpcFault, kemi, rpc
 from kamailiod.script.services import Services
@@ -66,7 +65,6 @@ class AuthDb(Module):
     def __init__(self, params: AuthDbParams, services: Services) -> None:
         super().__init__(params, services)
         self._auth = services.module(Auth)
-        self._databases = Databases(lambda: services.loop, services.log)
         self._loads = loaded_columns(params.load_credentials)
         extra = tuple(column for _, column in self._loads)
         self._columns = (params.password_column, *extra)
@@ -81,7 +79,7 @@ class AuthDb(Module):
         if url.scheme == "sqlite":
             self.create_tables(url.name)
         params = self.params
-        database = self._databases.database(params.db_url)
+        database = self.services.databases.database(params.db_url)
         user, domain = params.user_column, params.domain_column
         self._subscribers = Subscribers(database, user, domain, bool(params.use_domain))
         self._subscribers_with_domain = Subscribers(database, user, domain, True)

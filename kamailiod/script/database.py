@@ -61,6 +61,12 @@ class Database(Protocol):
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, return how many rows it changed; None when it failed."""
 
+    def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Do what `fetch` does where nothing may wait: in mod_init, at the end of a process."""
+
+    def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
+        """Do what `execute` does where nothing may wait."""
+
 
 class Health:
     """Whether a database works; logs when that changes, not at each statement."""

@@ -6,7 +6,8 @@ The engine, and with it SQLAlchemy, is loaded with the first statement: it takes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from kamailiod.script.database import TIMEOUT, DatabaseUrl, Health, Parameters, Row
@@ -44,6 +45,32 @@ class ServerDatabase:
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, return how many rows it changed; None when it failed."""
         return await self._guarded(self._execute(statement, parameters))
+
+    def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query over a connection of its own, with no loop of the process."""
+        return self._run(lambda database: database.fetch(statement, parameters))
+
+    def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
+        """Run and commit a statement over a connection of its own."""
+        return self._run(lambda database: database.execute(statement, parameters))
+
+    def _run(self, work: Callable[[ServerDatabase], Coroutine[object, object, T]]) -> T:
+        async def alone() -> T:
+            database = ServerDatabase(self._url, self._health)
+            try:
+                return await work(database)
+            finally:
+                await database.close()
+
+        # In a thread, as this one may run a loop already.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, alone()).result()
+
+    async def close(self) -> None:
+        """Close all connections; the next statement opens new ones."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
 
     async def _fetch(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         from sqlalchemy import text

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kamailiod.cfg import Settings
     from kamailiod.net.network import Network
     from kamailiod.script.context import Context
+    from kamailiod.script.databases import Databases
     from kamailiod.script.log import Log
     from kamailiod.script.module import Module
     from kamailiod.script.pseudovariables import PseudoVariables
@@ -82,6 +83,7 @@ class Services(Protocol):
     log: Log
     network: Network
     variables: PseudoVariables
+    databases: Databases
     defines: Mapping[str, str]
     rank: int
     worker_count: int

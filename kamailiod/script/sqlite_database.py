@@ -60,9 +60,9 @@ class SqliteDatabase:
 
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement in a thread; how many rows it changed, None when it failed."""
-        return await self._loop().run_in_executor(None, self.execute_at_once, statement, parameters)
+        return await self._loop().run_in_executor(None, self.execute_blocking, statement, parameters)
 
-    def execute_at_once(self, statement: str, parameters: Parameters) -> int | None:
+    def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
         try:
             connection = self._connect(TIMEOUT)
@@ -76,6 +76,20 @@ class SqliteDatabase:
             return None
         self._health.good()
         return changed
+
+    def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
+        """Return the rows of a query, blocking for up to TIMEOUT; None when it failed."""
+        try:
+            connection = self._connect(TIMEOUT)
+            try:
+                rows: list[Row] = connection.execute(statement, parameters).fetchall()
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            self._health.bad(str(error))
+            return None
+        self._health.good()
+        return rows
 
     def _connection(self) -> sqlite3.Connection:
         now = time.monotonic()

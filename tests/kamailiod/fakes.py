@@ -11,6 +11,7 @@ from typing import Any
 
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.script.context import Context, Route
+from kamailiod.script.databases import Databases
 from kamailiod.script.log import DEBUG, Log
 from kamailiod.script.module import Module
 from kamailiod.sip.message import parse
@@ -110,6 +111,7 @@ class FakeServices:
         self.modules: dict[type[Module], Module] = {}
         self.segments: list[Segment] = []
         self.loop: Any = None
+        self.databases = Databases(lambda: self.loop, self.log)
         self._variables: Any = None
 
     @property
