@@ -59,8 +59,9 @@ class SqliteDatabase:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
-        """Run and commit a statement in a thread; how many rows it changed, None when it failed."""
-        return await self._loop().run_in_executor(None, self.execute_blocking, statement, parameters)
+        """Run and commit a statement in a thread; how many rows changed, None when it failed."""
+        loop = self._loop()
+        return await loop.run_in_executor(None, self.execute_blocking, statement, parameters)
 
     def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
