@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -49,6 +50,16 @@ class DatabaseUrl:
         return f"{self.scheme}://{self.host}/{self.name}"
 
 
+class Outcome(Enum):
+    """What became of a write that somebody answers for."""
+
+    WRITTEN = "written"
+    REFUSED = "refused"
+    """The database works and will never take it: a constraint, a type, a missing table."""
+    UNREACHABLE = "unreachable"
+    """It may be taken later: no connection, a lock, a full disk, a time-out."""
+
+
 class Database(Protocol):
     """One database; to be used in one process only, by its loop."""
 
@@ -61,11 +72,17 @@ class Database(Protocol):
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, return how many rows it changed; None when it failed."""
 
+    async def write(self, statement: str, parameters: Parameters) -> Outcome:
+        """Do what `execute` does for who has to know whether trying again makes sense."""
+
     def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Do what `fetch` does where nothing may wait: in mod_init, at the end of a process."""
 
     def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
         """Do what `execute` does where nothing may wait."""
+
+    def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
+        """Do what `write` does where nothing may wait."""
 
 
 class Health:
@@ -89,6 +106,11 @@ class Health:
         if self._works:
             self._works = False
             self._log.error("database", f"{self._name} fails: {reason}")
+
+    def refused(self, reason: str) -> None:
+        """Take note of a write that it will never take: the database itself works."""
+        self.good()
+        self._log.error("database", f"{self._name} refuses a row: {reason}")
 
 
 SCHEMES = ("sqlite", "mysql", "postgres", "postgresql")

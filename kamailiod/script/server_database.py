@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from kamailiod.script.database import TIMEOUT, DatabaseUrl, Health, Parameters, Row
+from kamailiod.script.database import TIMEOUT, DatabaseUrl, Health, Outcome, Parameters, Row
+from kamailiod.script.server_errors import failures, is_refusal, kind_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -46,6 +47,20 @@ class ServerDatabase:
         """Run and commit a statement, return how many rows it changed; None when it failed."""
         return await self._guarded(self._execute(statement, parameters))
 
+    async def write(self, statement: str, parameters: Parameters) -> Outcome:
+        """Run and commit a statement; what became of it."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await self._execute(statement, parameters)
+        except failures() as error:
+            if is_refusal(error):
+                self._health.refused(kind_of(error))
+                return Outcome.REFUSED
+            self._health.bad(kind_of(error))
+            return Outcome.UNREACHABLE
+        self._health.good()
+        return Outcome.WRITTEN
+
     def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return the rows of a query over a connection of its own, with no loop of the process."""
         return self._run(lambda database: database.fetch(statement, parameters))
@@ -53,6 +68,10 @@ class ServerDatabase:
     def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement over a connection of its own."""
         return self._run(lambda database: database.execute(statement, parameters))
+
+    def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
+        """Run and commit a statement over a connection of its own; what became of it."""
+        return self._run(lambda database: database.write(statement, parameters))
 
     def _run(self, work: Callable[[ServerDatabase], Coroutine[object, object, T]]) -> T:
         async def alone() -> T:
@@ -82,19 +101,16 @@ class ServerDatabase:
     async def _execute(self, statement: str, parameters: Parameters) -> int:
         from sqlalchemy import text
 
-        async with self._opened().begin() as connection:
+        async with self._opened().connect() as connection:
             result = await connection.execute(text(statement), dict(parameters))
             return int(result.rowcount)
 
     async def _guarded(self, work: Coroutine[object, object, T]) -> T | None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             async with asyncio.timeout(TIMEOUT):
                 result = await work
-        except (SQLAlchemyError, OSError, TimeoutError, ImportError) as error:
-            # Only the kind: a driver's text may hold the URL with its password.
-            self._health.bad(type(error).__name__)
+        except failures() as error:
+            self._health.bad(kind_of(error))
             return None
         self._health.good()
         return result
@@ -118,5 +134,7 @@ class ServerDatabase:
                 pool_timeout=TIMEOUT,
                 pool_recycle=_RECYCLE_SECONDS,
                 pool_pre_ping=True,
+                # Each statement is a transaction: two messages less than BEGIN and COMMIT take.
+                isolation_level="AUTOCOMMIT",
             )
         return self._engine

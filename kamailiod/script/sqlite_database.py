@@ -13,11 +13,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kamailiod.script.database import TIMEOUT, Health, Parameters, Row
+from kamailiod.script.database import TIMEOUT, Health, Outcome, Parameters, Row
 
 _AGAIN_SECONDS = 0.02
 _LOOK_SECONDS = 1.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_REFUSALS = (
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_RANGE,
+    # The statement itself: a table or column that is not there.
+    sqlite3.SQLITE_ERROR,
+)
 
 
 class SqliteDatabase:
@@ -66,17 +74,38 @@ class SqliteDatabase:
     def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
         try:
-            connection = self._connect(TIMEOUT)
-            try:
-                with connection:
-                    changed = connection.execute(statement, parameters).rowcount
-            finally:
-                connection.close()
+            changed = self._change(statement, parameters)
         except sqlite3.Error as error:
             self._health.bad(str(error))
             return None
         self._health.good()
         return changed
+
+    async def write(self, statement: str, parameters: Parameters) -> Outcome:
+        """Run and commit a statement in a thread; what became of it."""
+        loop = self._loop()
+        return await loop.run_in_executor(None, self.write_blocking, statement, parameters)
+
+    def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
+        """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
+        try:
+            self._change(statement, parameters)
+        except sqlite3.Error as error:
+            if _is_refusal(error):
+                self._health.refused(str(error))
+                return Outcome.REFUSED
+            self._health.bad(str(error))
+            return Outcome.UNREACHABLE
+        self._health.good()
+        return Outcome.WRITTEN
+
+    def _change(self, statement: str, parameters: Parameters) -> int:
+        connection = self._connect(TIMEOUT)
+        try:
+            with connection:
+                return connection.execute(statement, parameters).rowcount
+        finally:
+            connection.close()
 
     def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return the rows of a query, blocking for up to TIMEOUT; None when it failed."""
@@ -140,3 +169,9 @@ def create_file(path: str, statements: Sequence[str]) -> None:
 def _is_busy(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in _BUSY
+
+
+def _is_refusal(error: sqlite3.Error) -> bool:
+    # What the binding itself cannot pass on, a type it does not know, has no code.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in _REFUSALS
