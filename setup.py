@@ -20,6 +20,7 @@ KERNEL = (
     "kamailiod/modules/dialog_tracking/records.py",
     "kamailiod/modules/dialog_tracking/tally.py",
     "kamailiod/modules/dialog_tracking/tracker.py",
+    "kamailiod/modules/record_routing/own_route.py",
     "kamailiod/modules/registration/address_of_record.py",
     "kamailiod/modules/registration/change.py",
     "kamailiod/modules/registration/contact.py",
@@ -27,12 +28,18 @@ KERNEL = (
     "kamailiod/modules/registration/path.py",
     "kamailiod/modules/registration/routing.py",
     "kamailiod/modules/registration/saving.py",
+    "kamailiod/modules/sanity_checks/checks.py",
+    "kamailiod/modules/stateless_replies/replies.py",
     "kamailiod/net/address.py",
+    "kamailiod/net/network.py",
     "kamailiod/net/ownership.py",
+    "kamailiod/net/resolver.py",
     "kamailiod/net/udp.py",
     "kamailiod/receive.py",
+    "kamailiod/script/arrivals.py",
     "kamailiod/script/context.py",
     "kamailiod/script/relay.py",
+    "kamailiod/script/transaction_statistics.py",
     "kamailiod/script/transactions.py",
     "kamailiod/sip/build.py",
     "kamailiod/sip/edits.py",
@@ -56,8 +63,8 @@ KERNEL = (
 
 Left out is what mypyc cannot compile: a module's own file (its declarations are attributes of
 functions), the stores (their records change their class), the variables; the map in shared memory,
-whose every line is tested to survive a kill; what tests put a fake in the place of (Network,
-Engine); and what only runs at the start.
+whose every line is tested to survive a kill; what tests put a fake in the place of (Engine); and
+what only runs at the start.
 """
 
 # Strictness is `make check`'s; here only types that the compiler cannot work with are errors.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
+from kamailiod.modules.record_routing.own_route import OwnRoute
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable
 from kamailiod.script.services import Services
@@ -55,13 +56,12 @@ class Rr(Module):
         super().__init__(params, services)
         self._callbacks: list[Callable[[Context, bytes], object]] = []
         self._loose = b";lr=on" if params.enable_full_lr else b";lr"
-        self._own_starts: tuple[bytes, ...] = ()
+        self._own_route = OwnRoute((), self._loose)
 
     def mod_init(self) -> None:
         """Remember how the Record-Route lines begin that we write."""
-        self._own_starts = tuple(
-            b"<sip:" + socket.record + self._loose for socket in self.services.network.sockets
-        )
+        sockets = self.services.network.sockets
+        self._own_route = OwnRoute([socket.record for socket in sockets], self._loose)
 
     def on_route(self, callback: Callable[[Context, bytes], object]) -> None:
         """Have callback(context, parameters) called when loose_route took a Route of ours."""
@@ -184,7 +184,9 @@ class Rr(Module):
         message = context.message
         if b"route" not in message.index:
             return -1
-        if self._take_only_own(context):
+        taken = self._own_route.take(context)
+        if taken is not None:
+            self._taken(context, taken)
             return 1
         routes = _routes(message)
         if not routes:
@@ -193,21 +195,6 @@ class Rr(Module):
         if uri is not None and self._is_own_route(uri):
             return self._after_strict(context, routes)
         return self._after_loose(context, routes)
-
-    def _take_only_own(self, context: Context) -> bool:
-        # What nearly every request within a dialog has: one Route, which is as we wrote it.
-        message = context.message
-        numbers = message.index[b"route"]
-        body = message.header(b"route") or b""
-        if len(numbers) > 1 or b";lr" in message.uri_text or body.count(b"<") > 1:
-            return False
-        for start in self._own_starts:
-            if body.startswith(start) and body[-1:] == b">" and body[len(start) : -1][:1] in b";":
-                context.edits.replaced[numbers[0]] = None
-                context.destination = b""
-                self._taken(context, body[len(start) - len(self._loose) : -1])
-                return True
-        return False
 
     def _is_own_route(self, uri: Uri) -> bool:
         # A strict router in front of us has put our Record-Route URI into the request URI.

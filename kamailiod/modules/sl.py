@@ -1,7 +1,7 @@
 """Module sl: stateless replies, and `send_reply`, which is stateful once there is a transaction.
 
-Owns the To tag of stateless replies and the filter for their ACKs; knows tm only by the context's
-transaction.
+Owns the filter for the ACKs of stateless replies, which stateless_replies/ makes; knows tm only by
+the context's transaction.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-from zlib import crc32
 
+from kamailiod.modules.stateless_replies.replies import StatelessReplies
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.services import Services
-from kamailiod.sip.build import REASONS, build_reply, stamped_via
+from kamailiod.sip.build import REASONS
 from kamailiod.sip.message import SipMessage
 
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "6xx")
@@ -52,10 +52,8 @@ class Sl(Module):
         super().__init__(params, services)
         self._tag_start = os.urandom(8).hex().encode()
         self._stateful: Callable[..., bool] | None = None
-        self._signature: tuple[bytes, ...] = ()
-        self._sent: Callable[..., None] = lambda: None
+        self._replies: StatelessReplies
         self._acked: Callable[..., None] = lambda: None
-        self._by_class: list[Callable[..., None]] = []
 
     def use_transactions(self, reply: Callable[..., bool]) -> None:
         """Take tm's reply(transaction, code, reason, lines, body), for requests that have one."""
@@ -64,10 +62,12 @@ class Sl(Module):
     def child_init(self, rank: int) -> None:
         """Open the counters."""
         statistics = self.services.statistics
-        self._sent = statistics.counter("sl:sent_replies")
         self._acked = statistics.counter("sl:received_ACKs")
-        self._by_class = [statistics.counter(f"sl:{name}_replies") for name in _CLASSES]
-        self._signature = self.services.reply_signature
+        self._replies = StatelessReplies(
+            self.services.network, self.services.reply_signature, self._tag_start,
+            statistics.counter("sl:sent_replies"),
+            [statistics.counter(f"sl:{name}_replies") for name in _CLASSES],
+        )  # fmt: skip
 
     def send_reply(
         self, context: Context, code: int, reason: bytes, headers: Sequence[bytes] = (),
@@ -85,40 +85,11 @@ class Sl(Module):
             done = self._stateful(context.transaction, code, reason, headers, body)
             context.replied = context.replied or (done and code >= 200)
             return 1 if done else -1
-        return self._send(context, code, reason, headers, body)
-
-    def _send(
-        self, context: Context, code: int, reason: bytes, headers: Sequence[bytes], body: bytes
-    ) -> int:
-        message = context.message
-        source = context.source
-        if context.replied or source.port == 0:
-            return -1
-        via = message.top_via
-        line = None
-        if via is not None:
-            line = stamped_via(message, via, source.host, source.port, context.force_rport)
-        data = build_reply(
-            message, line, code, reason, self.tag(message) if code > 100 else b"",
-            (*context.shared.reply_lines, *headers, *self._signature), body,
-        )  # fmt: skip
-        network = self.services.network
-        target = network.reply_target(source, message)
-        if context.force_rport and target.transport == b"udp":
-            target = type(target)(b"udp", source.host, source.port, target.local)
-        context.replied = code >= 200
-        if not network.send(target, data):
-            return -1
-        self._sent()
-        self._by_class[code // 100 - 1]()
-        return 1
+        return self._replies.send(context, code, reason, headers, body)
 
     def tag(self, message: SipMessage) -> bytes:
         """Return the To tag for stateless replies to a request: the same for retransmissions."""
-        index = message.index
-        numbers = index.get(b"via")
-        first = message.lines[numbers[0]] if numbers else b""
-        return b"%s.%08x" % (self._tag_start, crc32(first + message.call_id))
+        return self._replies.tag(message)
 
     def is_own_ack(self, message: SipMessage) -> bool:
         """Whether an ACK is for a stateless reply of ours: it ends here."""
@@ -135,7 +106,7 @@ class Sl(Module):
             return -1
         if context.transaction is not None and context.transaction.final_code:
             return -1
-        return self._send(context, code, reason or REASONS.get(code, b"Unknown"), (), b"")
+        return self._replies.send(context, code, reason or REASONS.get(code, b"Unknown"), (), b"")
 
     @kemi("sl.send_reply")
     def script_send_reply(self, context: Context, code: int, reason: bytes) -> int:

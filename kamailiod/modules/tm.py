@@ -17,10 +17,12 @@ from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm_params import WITHOUT_EFFECT, TmParams
 from kamailiod.modules.tm_request import LocalRequest, RequestSender
 from kamailiod.net.resolver import Resolution
-from kamailiod.script.context import Branch, Context, Happening, Route
+from kamailiod.script.arrivals import Arrivals
+from kamailiod.script.context import Branch, Context, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.relay import FAILED, Relay, RelaySettings
 from kamailiod.script.services import Services
+from kamailiod.script.transaction_statistics import TransactionStatistics
 from kamailiod.script.transactions import Transactions, is_loop
 from kamailiod.sip.build import REASONS
 from kamailiod.sip.message import SipMessage
@@ -61,6 +63,7 @@ class Tm(Module):
         self._sl = services.module(Sl)
         self.relay: Relay
         self.transactions: Transactions
+        self.arrivals: Arrivals
         self._sender: RequestSender
         self._tag_start = b""
         self._tags = 0
@@ -81,18 +84,13 @@ class Tm(Module):
         )  # fmt: skip
         self.transactions = Transactions(_Effects(services), self.relay)
         self.relay.transactions = self.transactions
-        self.transactions.created.append(self._count_transaction)
+        counter = services.statistics.counter
+        self.arrivals = Arrivals(self.transactions, services.script, counter)
+        self.transactions.created.append(TransactionStatistics(counter).created)
         self.transactions.created.extend(self._created)
         self._sender = RequestSender(services, self.transactions, self._timing())
         self._sl.use_transactions(self.relay.reply)
-        counter = services.statistics.counter
-        self._absorbed = counter("tm:absorbed")
-        self._uas = counter("tm:UAS_transactions")
-        self._in_use = counter("tm:inuse_transactions")
-        self._freed = counter("tm:freed")
-        self._received = counter("tm:received_replies")
         self._loops = counter("tm:loops")
-        self._by_class = {n: counter(f"tm:{n}xx_transactions") for n in range(2, 7)}
 
     def _timing(self) -> Timing:
         params = self.params
@@ -122,36 +120,9 @@ class Tm(Module):
         self._tags += 1
         return b"%s-%x" % (self._tag_start, self._tags)
 
-    def _count_transaction(self, context: Context, server: Transaction) -> None:
-        self._uas()
-        self._in_use()
-        context.shared.listeners.append(self._count_end)
-
-    def _count_end(
-        self, what: Happening, server: Transaction, message: SipMessage | None, code: int
-    ) -> None:
-        if what is Happening.DESTROYED:
-            self._freed()
-            self._in_use(-1)
-            count = self._by_class.get(code // 100)
-            if count is not None:
-                count()
-
     def absorb(self, message: SipMessage) -> bool:
         """Take a retransmission or the ACK of a negative reply; True when it ends here."""
-        server = self.transactions.find(message)
-        if server is None:
-            return False
-        if message.method == b"ACK":
-            if not server.acknowledge():
-                # The ACK of a 2xx with the INVITE's branch is end to end all the same.
-                return server.final_code >= 300
-            for listener in server.context.shared.listeners:
-                listener(Happening.ACK_IN, server, message, server.final_code)
-            return True
-        self._absorbed()
-        server.retransmission()
-        return True
+        return self.arrivals.absorb(message)
 
     def reply_client(self, reply: SipMessage) -> ClientTransaction | None:
         """Return the client transaction of a reply, None when it belongs to none."""
@@ -159,24 +130,7 @@ class Tm(Module):
 
     def receive_reply(self, client: ClientTransaction, context: Context) -> None:
         """Run the onreply route that is armed, then let the transaction have the reply."""
-        self._received()
-        server = client.server
-        name = server.context.shared.on_reply if client.index >= 0 else b""
-        if not name:
-            client.receive(context.message, context.edits or None)
-            return
-        context.route = Route.ONREPLY
-        context.shared = server.context.shared
-        context.transaction = server
-        context.branch = client.index
-        context.variables = server.context.variables
-
-        def after(ok: bool) -> None:
-            if context.dropped and context.message.status < 200:
-                return
-            client.receive(context.message, context.edits or None)
-
-        self.services.script.run_route(context, name, after)
+        self.arrivals.receive_reply(client, context)
 
     def send_request(
         self, request: LocalRequest, callback: Callable[[int, SipMessage | None], object]
@@ -203,7 +157,7 @@ class Tm(Module):
             return FAILED
         resolve = self.services.network.resolve
         found = [resolve(branch.destination or branch.uri) for branch in branches]
-        choices = [choice for choice in found if choice is None or isinstance(choice, Sequence)]
+        choices = [choice for choice in found if choice is None or isinstance(choice, list)]
         if len(choices) < len(found):
             return Wait(lambda: self._resolve_and_forward(context, branches, found))
         return self.relay.forward(context, branches, choices)
@@ -223,7 +177,7 @@ class Tm(Module):
         self, context: Context, branches: list[Branch], found: Sequence[Resolution]
     ) -> int:
         choices = [
-            choice if choice is None or isinstance(choice, Sequence) else await choice
+            choice if choice is None or isinstance(choice, list) else await choice
             for choice in found
         ]
         return self.relay.forward(context, branches, choices)

@@ -63,11 +63,11 @@ class RequestSender:
             first = parse_name_addr(request.routes[0])
             hop = first.uri_text if first is not None else hop
         found = self._services.network.resolve(hop)
-        if found is None or isinstance(found, (tuple, list)):
+        if found is None or isinstance(found, list):
             return self._send_to(request, found, callback)
 
         async def resolve_and_send() -> None:
-            self._send_to(request, await found, callback)  # type: ignore[misc]  # the sequence case is above
+            self._send_to(request, await found, callback)
 
         task = self._services.loop.create_task(resolve_and_send())
         task.add_done_callback(lambda done: done.exception())
@@ -133,7 +133,7 @@ class RequestSender:
     def forward_statelessly(self, context: Context, relay: Relay) -> int:
         """Forward a CANCEL that matches nothing here by its URI (RFC 3261 16.10)."""
         found = self._services.network.resolve(context.next_hop)
-        if found is None or not isinstance(found, (tuple, list)):
+        if found is None or not isinstance(found, list):
             return -1
         branches = relay.destinations(context)
         return relay.forward_statelessly(context, branches[0], found) if branches else -1

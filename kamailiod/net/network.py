@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mypy_extensions import mypyc_attr
+
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.net.resolver import Resolution, Resolver, is_literal
 from kamailiod.net.stream import StreamConnections
@@ -23,6 +25,7 @@ class DatagramSender(Protocol):
         """Send one datagram; False when the system refuses it."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Network:
     """Sending, local sockets, aliases and name resolution of one process.
 

@@ -18,12 +18,13 @@ from kamailiod.sip.uri import DEFAULT_PORTS, Uri
 Choice = tuple[bytes, bytes, int]
 """Transport, literal host, port."""
 
-Resolution = Sequence[Choice] | Awaitable[Sequence[Choice] | None] | None
+Resolution = list[Choice] | Awaitable[list[Choice] | None] | None
 """Choices, best first, at once or when awaited; None when there are none."""
 
 _IPV4 = re.compile(
     rb"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\Z"
 )
+_LONGEST_LITERAL = 64
 _POSITIVE_SECONDS = 30.0
 _NEGATIVE_SECONDS = 5.0
 _CACHE_ENTRIES = 10000
@@ -36,7 +37,7 @@ class Resolver:
         self._static: dict[bytes, Sequence[bytes]] = {}
         self._use_srv = use_srv
         self._timeout = timeout
-        self._cache: dict[tuple[bytes, int, bytes], tuple[float, Sequence[Choice] | None]] = {}
+        self._cache: dict[tuple[bytes, int, bytes], tuple[float, list[Choice] | None]] = {}
 
     def add_static(self, records: Mapping[bytes, Sequence[bytes]]) -> None:
         """Add names (lower case) with their literals, which are asked first."""
@@ -53,7 +54,7 @@ class Resolver:
         named = uri.transport or transport
         port = uri.port
         if is_literal(host):
-            return ((named, host, port or DEFAULT_PORTS.get(named, 5060)),)
+            return [(named, host, port or DEFAULT_PORTS.get(named, 5060))]
         name = host.lower().rstrip(b".")
         static = self._static.get(name)
         if static:
@@ -63,7 +64,7 @@ class Resolver:
             return cached[1]
         return self._look_up(name, port, named)
 
-    async def _look_up(self, name: bytes, port: int, transport: bytes) -> Sequence[Choice] | None:
+    async def _look_up(self, name: bytes, port: int, transport: bytes) -> list[Choice] | None:
         choices: list[Choice] = []
         if not port and self._use_srv:
             for target, target_port in await self._srv(name, transport):
@@ -117,10 +118,14 @@ def is_literal(host: bytes) -> bool:
 
     Strict: the system would look up in DNS what is none, and the worker stand still meanwhile.
     """
+    return len(host) <= _LONGEST_LITERAL and _is_literal(host)
+
+
+@lru_cache(maxsize=4096)
+def _is_literal(host: bytes) -> bool:
     return _IPV4.match(host) is not None or (b":" in host and _is_ipv6(host))
 
 
-@lru_cache(maxsize=1024)
 def _is_ipv6(host: bytes) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6, host.decode("latin-1"))

@@ -177,7 +177,7 @@ class Relay:
             if (run.uri, run.destination) != (branch.uri, branch.destination):
                 branch.uri, branch.destination = run.uri, run.destination
                 resolved = self.network.resolve(run.next_hop)
-                found = resolved if isinstance(resolved, Sequence) else found
+                found = resolved if isinstance(resolved, list) else found
             branch.socket = run.socket
         target = self._target(context, branch, found)
         if target is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from kamailiod.net.address import ListenAddress, Source, Target
+from kamailiod.net.network import Network
+from kamailiod.net.resolver import Resolver
 from kamailiod.script.context import Context, Route
 from kamailiod.script.databases import Databases
 from kamailiod.script.log import DEBUG, Log
@@ -22,11 +24,11 @@ LISTEN = ListenAddress(0, b"udp", b"127.0.0.1", 5060)
 _numbers = itertools.count()
 
 
-class FakeNetwork:
+class FakeNetwork(Network):
     """Keeps what is sent; replies go back to where the request came from."""
 
     def __init__(self) -> None:
-        self.sockets: Sequence[ListenAddress] = [LISTEN]
+        super().__init__([LISTEN], [], Resolver())
         self.sent: list[tuple[Target, bytes]] = []
         self.names = {b"127.0.0.1", b"example.com"}
 
@@ -71,6 +73,7 @@ class FakeScript:
     def __init__(self) -> None:
         self.routes: list[bytes] = []
         self.events: list[str] = []
+        self.named: dict[bytes, int] = {}
 
     def run_route(
         self, context: Context, name: bytes, done: Callable[[bool], None] | None = None
@@ -85,6 +88,12 @@ class FakeScript:
 
     def defines(self, name: bytes) -> bool:
         return False
+
+    def has_route(self, name: bytes) -> bool:
+        return name in self.named
+
+    def run_named(self, context: Context, name: bytes) -> int:
+        return self.named.get(name, -1)
 
     def run_function(self, name: bytes, context: Context) -> bool:
         return self.defines(name) and self.run_route(context, name)

@@ -1,0 +1,1 @@
+"""What module sl sends: replies.py makes and sends a stateless reply."""
