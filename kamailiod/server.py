@@ -253,7 +253,8 @@ class Server:
         modules = list(services.modules.values())
         without = self._without()
         shown = [module for module in modules if module.name not in without]
-        chunk = compile_routes(self._config) if self._config.routes else None
+        known = catalogue(self._kinds)
+        chunk = compile_routes(self._config, known) if self._config.routes else None
         engine_name = self._config.engine.name if self._config.engine else ""
         return Engine(
             ScriptSettings(

@@ -22,10 +22,14 @@ class ParameterKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NativeFunction:
-    """A function of the native language: the numbers of arguments and routes it allows."""
+    """A function of the native language: the numbers of arguments and routes it allows.
+
+    `variables` are the positions of arguments that name a variable and are not expanded.
+    """
 
     counts: frozenset[int]
     routes: frozenset[str] = ANY_ROUTE
+    variables: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +52,12 @@ class Catalogue:
             function = entry.functions.get(name)
             if function is not None:
                 yield module, function
+
+    def variables(self) -> dict[str, frozenset[int]]:
+        """The functions that take names of variables, with the positions of these."""
+        found: dict[str, frozenset[int]] = {}
+        for entry in self.modules.values():
+            for name, function in entry.functions.items():
+                if function.variables:
+                    found[name] = found.get(name, frozenset()) | function.variables
+        return found

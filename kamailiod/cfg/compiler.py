@@ -16,7 +16,8 @@ Values are nil ($null, not set), numbers (integers) and strings. P holds, once f
 * `P.getter(spec)` -> f() -> value; spec is written as in the config: `$ru`, `$(ru{s.len})`, also
   a select `@ruri.user`. `P.setter(spec)` -> f(value). Never asked for: `$rc`, `$?`, `$retcode`
   and `$null` by themselves.
-* `P.format(text)` -> f() -> string: a quoted argument of a function that holds a `$`.
+* `P.format(text)` -> f() -> string: a quoted argument of a function that holds a `$`, unless the
+  catalogue has it that the argument names a variable: that one is handed on as it is written.
 * `P.keyword(name)` -> f() -> value, for the names in words.py. `proto` is "udp", "tcp", ...,
   `af` is "inet" or "inet6", `status`, ports and lengths are numbers.
 * `P.match(value, regex)` -> boolean: POSIX extended, no case. `P.matcher(regex)` -> f(value) ->
@@ -33,6 +34,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .catalogue import Catalogue
 from .config import Config
 from .expression_compiler import ExpressionCompiler, HandleSet
 from .lua_text import Lines, literal
@@ -72,9 +74,12 @@ class Chunk:
         return None
 
 
-def compile_routes(config: Config) -> Chunk:
-    """The Lua chunk of all routes of a config that load() has accepted."""
-    handles = HandleSet()
+def compile_routes(config: Config, catalogue: Catalogue | None = None) -> Chunk:
+    """The Lua chunk of all routes of a config that load() has accepted.
+
+    The catalogue says which arguments of functions name a variable; without it none does.
+    """
+    handles = HandleSet(catalogue.variables() if catalogue is not None else {})
     names = frozenset(route.name for route in config.routes if route.kind == "route")
     bodies = Lines()
     for kind in _SINGLE:

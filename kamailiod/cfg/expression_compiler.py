@@ -34,11 +34,15 @@ _CONDITIONS = _RELATIONS | {"==", "!=", "=~", "eq", "ne", "ieq", "ine", "&&", "|
 
 
 class HandleSet:
-    """The handles of one chunk: getters, setters, formats, functions, keywords, regexes."""
+    """The handles of one chunk: getters, setters, formats, functions, keywords, regexes.
 
-    __slots__ = ("formats", "functions", "getters", "keywords", "regexes", "setters")
+    `variables` are the positions of arguments that name a variable, by function.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("formats", "functions", "getters", "keywords", "regexes", "setters", "variables")
+
+    def __init__(self, variables: Mapping[str, frozenset[int]]) -> None:
+        self.variables = variables
         self.getters = Handles("G", "P.getter")
         self.setters = Handles("S", "P.setter")
         self.formats = Handles("F", "P.format")
@@ -48,7 +52,8 @@ class HandleSet:
 
     def declare(self, lines: Lines) -> None:
         for name in self.__slots__:
-            getattr(self, name).declare(lines)
+            if name != "variables":
+                getattr(self, name).declare(lines)
 
 
 class ExpressionCompiler:
@@ -130,12 +135,17 @@ class ExpressionCompiler:
             return self._route_call(call)
         if call.name in ("strlen", "strempty", "selval"):
             return f"int({self.value(call)}) > 0 and 1 or -1"
-        arguments = self._ordered([self._argument_of(argument) for argument in call.arguments])
+        named = self._handles.variables.get(call.name, frozenset())
+        arguments = self._ordered(
+            [self._argument_of(a, n in named) for n, a in enumerate(call.arguments)]
+        )
         if call.name == "log":
             level = arguments if len(call.arguments) == 2 else f"4, {arguments}"
             return f"code(P.log({level}))"
         if call.name == "lua_run":
             return f"code(P.lua_run({arguments}))"
+        if call.name == "route_if_exists":
+            return f"route_if_exists({arguments}, rc)"
         function = self._handles.functions.use(f"{call.name}/{len(call.arguments)}")
         return f"code({function}({arguments}))"
 
@@ -146,7 +156,11 @@ class ExpressionCompiler:
             return f"call_route({argument}, rc)"
         return f"R[{literal(name)}](rc)" if name in self._routes else "1"
 
-    def _argument_of(self, argument: Expression) -> Callable[[], str]:
+    def _argument_of(self, argument: Expression, names_variable: bool) -> Callable[[], str]:
+        if names_variable and isinstance(argument, String):
+            return lambda: literal(argument.text)
+        if names_variable and isinstance(argument, PseudoVariable):
+            return lambda: literal(argument.spec)
         return lambda: self._argument(argument)
 
     def _argument(self, argument: Expression) -> str:

@@ -76,3 +76,9 @@ local function call_route(name, rc)
   end
   return route(rc)
 end
+
+local function route_if_exists(name, rc)
+  local route = R[str(name)]
+  if route == nil then return -1 end
+  return route(rc)
+end

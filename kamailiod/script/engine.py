@@ -206,6 +206,10 @@ class Engine:
             return -1
         return int(function())
 
+    def has_route(self, name: bytes) -> bool:
+        """Whether the config has the native route[name]."""
+        return name in self._routes.get(b"route", {})
+
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         """Run event_route[module:event] and the module's event_callback, when there is one."""
         name = f"{module}:{event}"

@@ -10,7 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NewType, TypeVar
 
 from kamailiod.script.context import Route
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from kamailiod.script.services import Services
 
 F = TypeVar("F", bound=Callable[..., object])
+
+Variable = NewType("Variable", bytes)
+"""A parameter that names a pseudo-variable to write: native routes hand it on unexpanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +158,18 @@ def declared(module: type[Module] | Module, kind: str) -> list[tuple[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a script may pass to a function: kinds "str" or "int", how many may be missing."""
+    """What a script may pass to a function: kinds "str" or "int", how many may be missing.
+
+    `variables` are the positions of those that name a variable.
+    """
 
     parameters: tuple[str, ...]
     optional: int
     returns: str
+    variables: frozenset[int] = frozenset()
 
 
-_KINDS = {bytes: "str", int: "int", object: "any"}
+_KINDS: dict[object, str] = {bytes: "str", Variable: "str", int: "int", object: "any"}
 
 
 def signature(function: Callable[..., object]) -> Signature:
@@ -174,7 +181,8 @@ def signature(function: Callable[..., object]) -> Signature:
     optional = sum(p.default is not p.empty for p in arguments)
     returned = hints.get("return")
     names: dict[object, str] = {int: "int", bool: "bool", type(None): "none", bytes: "str"}
-    return Signature(kinds, optional, names.get(returned, "xval"))
+    variables = frozenset(n for n, p in enumerate(arguments) if hints[p.name] is Variable)
+    return Signature(kinds, optional, names.get(returned, "xval"), variables)
 
 
 def param_kinds(params: type[Params]) -> dict[str, str]:

@@ -63,6 +63,9 @@ class Script(Protocol):
     def run_named(self, context: Context, name: bytes) -> int:
         """Run native route[name] within the running script; -1 when there is none."""
 
+    def has_route(self, name: bytes) -> bool:
+        """Whether the config has the native route[name]."""
+
     def call(self, context: Context, name: bytes, *arguments: bytes) -> int:
         """Run a Lua global function to its end; 1, or -1 when it failed or there is none."""
 

@@ -88,7 +88,9 @@ def read(write: Callable[[str], str]) -> Callable[..., Config]:
 
 @pytest.fixture
 def engine(read: Callable[..., Config]) -> Callable[..., FakeEngine]:
-    return lambda text, lua_run="": FakeEngine(compile_routes(read(text)), lua_run)
+    return lambda text, lua_run="", catalogue=None: FakeEngine(
+        compile_routes(read(text), catalogue), lua_run
+    )
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kamailiod.cfg import compile_routes
+from kamailiod.cfg import Catalogue, ModuleEntry, NativeFunction, compile_routes
 
 
 def test_guide_script_calls_the_handler(engine):
@@ -179,3 +179,26 @@ def test_octets_survive(engine):
     fake = engine('request_route { f("\\xff\\0\\101\\+ \u00e9"); }')
     fake.request()
     assert fake.calls == [("f", ("\xff\x00A\\+ \xc3\xa9",))]
+
+
+def test_an_argument_that_names_a_variable_is_handed_on_as_written(engine):
+    functions = {"find": NativeFunction(frozenset({2}), variables=frozenset({1}))}
+    fake = engine(
+        'request_route { find("$fu", "$avp(x)"); find($fu, $avp(y)); other("$avp(z)"); }',
+        catalogue=Catalogue({"m": ModuleEntry(functions=functions)}),
+    )
+    fake.variables = {"$fu": "sip:me"}
+    fake.request()
+    assert fake.calls == [
+        ("find", ("<$fu>", "$avp(x)")), ("find", ("sip:me", "$avp(y)")), ("other", ("<$avp(z)>",)),
+    ]  # fmt: skip
+
+
+def test_a_route_that_may_not_exist(engine):
+    fake = engine(
+        'request_route { $var(a) = route_if_exists("A"); $var(b) = route_if_exists("NONE");'
+        ' route_if_exists("END"); f(); } route[A] { return 5; } route[END] { exit; }'
+    )
+    assert fake.request() == 0
+    assert fake.variables == {"$var(a)": 5, "$var(b)": -1}
+    assert fake.called() == []
