@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "modules": {"script", "net", "sip", "cfg", "shm", "lua", "workers"},
     "metrics": {"shm", "workers"},
     "rpc": {"metrics", "script", "net", "shm", "lua", "workers"},
-    "ctl": set(),
+    "ctl": {"script"},
     "server": {
         "sip", "net", "cfg", "script", "modules", "metrics", "rpc", "shm", "lua", "workers",
     },

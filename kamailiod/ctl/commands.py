@@ -174,6 +174,19 @@ def _raw(client: Client, parameters: Sequence[str]) -> Lines:
     return plain(client.call(method, *arguments))
 
 
+def _create_tables(client: Client, parameters: Sequence[str]) -> Lines:
+    # No server is asked: its modules find the tables when they start. Loaded here, as it is slow.
+    from kamailiod.script.database import DatabaseError
+    from kamailiod.script.table_layouts import create_tables
+
+    url, *names = parameters
+    try:
+        made = create_tables(url, names)
+    except DatabaseError as error:
+        raise Fault(500, str(error)) from error
+    return [f"{name} is there" for name in made]
+
+
 def _reload(client: Client, parameters: Sequence[str]) -> Lines:
     client.call("app_lua.reload")
     return ["the Lua script is being reloaded"]
@@ -194,6 +207,13 @@ COMMANDS = (
     Command("ps", "List the processes", 0, 0, _processes),
     Command("uptime", "Show how long the server has run", 0, 0, _direct("core.uptime")),
     Command("reload", "Read the Lua script again", 0, 0, _reload),
+    Command(
+        "create_tables URL [TABLE ...]",
+        "Make Kamailio's tables in a database",
+        1,
+        _MANY,
+        _create_tables,
+    ),
     Command("rpc METHOD [PARAMETER ...]", "Call any RPC method", 1, _MANY, _raw),
     Command("help", "Show this list", 0, 0, lambda client, parameters: ()),
 )

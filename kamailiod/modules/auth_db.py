@@ -6,7 +6,6 @@ secrets are in no log line and in no answer.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,13 +20,13 @@ from kamailiod.modules.authentication.check import (
     USER_MISMATCH,
     Authorization,
 )
-from kamailiod.modules.authentication.subscribers import LAYOUT, Found, Subscribers
+from kamailiod.modules.authentication.subscribers import TABLE, Found, Subscribers
 from kamailiod.script.context import Context, Route
 from kamailiod.script.database import DatabaseError, Row, parse_url
 from kamailiod.script.log import ERROR as ERROR_LEVEL
 from kamailiod.script.module import Module, Params, RpcFault, kemi, rpc
 from kamailiod.script.services import Services
-from kamailiod.script.sqlite_database import create_file
+from kamailiod.script.table_layouts import create_tables
 from kamailiod.sip.uri import parse_uri
 from lua import Wait
 
@@ -75,23 +74,20 @@ class AuthDb(Module):
 
     def mod_init(self) -> None:
         """Check the modparams; make the tables of a SQLite file that has none."""
-        url = parse_url(self.params.db_url)
-        if url.scheme == "sqlite":
-            self.create_tables(url.name)
+        if parse_url(self.params.db_url).scheme == "sqlite":
+            self.create_tables()
         params = self.params
         database = self.services.databases.database(params.db_url)
         user, domain = params.user_column, params.domain_column
         self._subscribers = Subscribers(database, user, domain, bool(params.use_domain))
         self._subscribers_with_domain = Subscribers(database, user, domain, True)
 
-    def create_tables(self, path: str) -> None:
-        """Make Kamailio's subscriber and version tables in a SQLite file, unless they are there."""
+    def create_tables(self) -> None:
+        """Make Kamailio's subscriber and version tables, unless they are there."""
         try:
-            create_file(path, LAYOUT)
-        except (OSError, sqlite3.Error) as error:
-            self.services.log.line(
-                ERROR_LEVEL, "auth_db", f"cannot make the tables in {path}: {error}"
-            )
+            create_tables(self.params.db_url, [TABLE])
+        except DatabaseError as error:
+            self.services.log.line(ERROR_LEVEL, "auth_db", f"cannot make the tables: {error}")
 
     @kemi("auth_db.auth_check", routes=Route.REQUEST, waits=True)
     def auth_check(self, context: Context, realm: bytes, table: bytes, flags: int) -> int | Wait:

@@ -1,6 +1,6 @@
 """The subscriber table: who may register, and with which secret.
 
-Owns Kamailio's table layout and the statements on it; it must not know requests or digests of them.
+Owns the statements on Kamailio's table; it must not know requests or digests of them.
 """
 
 from __future__ import annotations
@@ -14,20 +14,6 @@ from kamailiod.sip.digest import first_hash
 T = TypeVar("T")
 
 TABLE = "subscriber"
-
-LAYOUT = (
-    "CREATE TABLE IF NOT EXISTS version (id INTEGER PRIMARY KEY NOT NULL,"
-    " table_name VARCHAR(32) NOT NULL UNIQUE, table_version INTEGER DEFAULT 0 NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS subscriber (id INTEGER PRIMARY KEY NOT NULL,"
-    " username VARCHAR(64) DEFAULT '' NOT NULL, domain VARCHAR(64) DEFAULT '' NOT NULL,"
-    " password VARCHAR(64) DEFAULT '' NOT NULL, ha1 VARCHAR(128) DEFAULT '' NOT NULL,"
-    " ha1b VARCHAR(128) DEFAULT '' NOT NULL, email_address VARCHAR(128) DEFAULT NULL,"
-    " rpid VARCHAR(128) DEFAULT NULL, UNIQUE (username, domain))",
-    "CREATE INDEX IF NOT EXISTS subscriber_username_idx ON subscriber (username)",
-    "INSERT OR IGNORE INTO version (table_name, table_version) VALUES ('version', 1)",
-    "INSERT OR IGNORE INTO version (table_name, table_version) VALUES ('subscriber', 7)",
-)
-"""Kamailio's tables, versions included, as SQLite takes them."""
 
 Found = Callable[[Sequence[Row] | None], T]
 

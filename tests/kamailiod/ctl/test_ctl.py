@@ -2,6 +2,7 @@
 
 import io
 import socket
+import sqlite3
 
 import pytest
 
@@ -140,6 +141,21 @@ def test_a_password_is_changed_only_where_there_is_one(ctl, server):
     assert ctl("passwd", "carol", "x") == (1, "", "error 404: no such subscriber: carol\n")
     assert ctl("passwd", "alice@other.org", "x")[0] == 1
     assert server.calls == [("auth_db.list",)] * 2
+
+
+def test_tables_are_made_without_a_server(ctl, server, tmp_path):
+    url = f"sqlite:///{tmp_path}/k.db"
+    assert ctl("create_tables", url, "acc", "dialog") == (0, "acc is there\ndialog is there\n", "")
+    assert ctl("create_tables", url)[0] == 0
+    with sqlite3.connect(tmp_path / "k.db") as connection:
+        rows = connection.execute("SELECT table_version FROM version WHERE table_name = 'location'")
+        assert rows.fetchall() == [(9,)]
+    connection.close()
+    code, _, said = ctl("create_tables", url, "nowhere")
+    assert code == 1 and "nowhere" in said
+    assert ctl("create_tables", "text:///x")[0] == 1
+    assert ctl("create_tables")[0] == 2
+    assert server.calls == []
 
 
 def test_a_fault(ctl):
