@@ -24,6 +24,7 @@ from kamailiod.script.module import Module
 from kamailiod.script.pseudovariables import PseudoVariables
 from kamailiod.sip.message import parse
 from shm import HashMap, Segment
+from shm.layout import PAYLOAD, WORD
 from workers import PayloadTooLong, Process, TimerWheel
 
 M = TypeVar("M", bound=Module)
@@ -99,6 +100,12 @@ class ProcessServices:
         self.segments.append(segment)
         self.maps[store] = HashMap(segment, buckets, hash_length=hash_length)
         return self.maps[store]
+
+    def words(self, store: str, count: int) -> memoryview:
+        """Create an array of 64-bit numbers, all 0, in a segment of its own."""
+        segment = Segment.create(self.instance, store, PAYLOAD + count * WORD)
+        self.segments.append(segment)
+        return segment.words[PAYLOAD // WORD :][:count]
 
     def enter(self, rank: int, process: Process) -> None:
         """Become the services of a process, after the fork."""

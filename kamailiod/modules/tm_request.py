@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kamailiod.net.address import Target
+from kamailiod.net.address import ListenAddress, Target
 from kamailiod.net.resolver import Choice
 from kamailiod.script.context import Context, Route
 from kamailiod.script.services import Services
@@ -28,7 +28,7 @@ class LocalRequest:
     """One request to send: `from_` and `to` are whole header bodies with their tags.
 
     `routes` are Route header bodies, `headers` further header lines without CRLF; `next_hop`
-    overrides where it goes (else the first route, else the URI).
+    overrides where it goes (else the first route, else the URI), `socket` where from.
     """
 
     method: bytes
@@ -41,6 +41,7 @@ class LocalRequest:
     headers: tuple[bytes, ...] = ()
     body: bytes = b""
     next_hop: bytes = b""
+    socket: ListenAddress | None = None
 
 
 Callback = Callable[[int, SipMessage | None], object]
@@ -76,7 +77,7 @@ class RequestSender:
     def _send_to(
         self, request: LocalRequest, found: Sequence[Choice] | None, callback: Callback
     ) -> bool:
-        target = self._target(found)
+        target = self._target(found, request.socket)
         if target is None:
             callback(478, None)
             return False
@@ -105,12 +106,14 @@ class RequestSender:
         callback(503, None)
         return False
 
-    def _target(self, found: Sequence[Choice] | None) -> Target | None:
+    def _target(
+        self, found: Sequence[Choice] | None, socket: ListenAddress | None
+    ) -> Target | None:
         if not found:
             return None
         transport, host, port = found[0]
         network = self._services.network
-        local = network.socket_for(transport, host, network.sockets[0])
+        local = network.socket_for(transport, host, socket or network.sockets[0])
         return None if local is None else Target(transport, host, port, local)
 
     def _bytes(self, request: LocalRequest, target: Target, branch_id: bytes) -> bytes:

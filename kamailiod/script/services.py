@@ -118,6 +118,12 @@ class Services(Protocol):
         `hash_length` is for stores that ask for one, as shm.HashMap has it.
         """
 
+    def words(self, store: str, count: int) -> memoryview:
+        """Create (in mod_init) an array of 64-bit numbers, all 0, in a segment of its own.
+
+        Storing one is one aligned store, which other processes see whole or not at all.
+        """
+
     def on_worker(self, name: str, function: Callable[..., object]) -> None:
         """Register (in __init__) a function that other processes may call by `tell_worker`."""
 

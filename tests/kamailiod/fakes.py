@@ -18,6 +18,7 @@ from kamailiod.script.log import DEBUG, Log
 from kamailiod.script.module import Module
 from kamailiod.sip.message import parse
 from shm import HashMap, Segment
+from shm.layout import PAYLOAD, WORD
 from workers import TimerWheel
 
 LISTEN = ListenAddress(0, b"udp", b"127.0.0.1", 5060)
@@ -157,6 +158,11 @@ class FakeServices:
         segment = Segment.create(self.instance, store, size)
         self.segments.append(segment)
         return HashMap(segment, buckets, **options)
+
+    def words(self, store: str, count: int) -> memoryview:
+        segment = Segment.create(self.instance, store, PAYLOAD + count * WORD)
+        self.segments.append(segment)
+        return segment.words[PAYLOAD // WORD :][:count]
 
     def on_worker(self, name: str, function: Callable[..., object]) -> None:
         self.functions[name] = function

@@ -1,0 +1,1 @@
+"""The machinery of the dispatcher module: destinations, choosing one, probing, call load."""
