@@ -92,13 +92,16 @@ class ProcessServices:
         return name in self.modules
 
     def hash_map(
-        self, store: str, buckets: int, share: float, hash_length: int = 0
-    ) -> HashMap:
+        self, store: str, buckets: int, share: float, hash_length: int = 0,
+        code: Callable[[bytes], int] | None = None, weigh: Callable[[bytes], int] | None = None,
+    ) -> HashMap:  # fmt: skip
         """Create a hash map in a segment of its own, of this share of the -m memory."""
         heap = int(self._memory * share)
         segment = Segment.create(self.instance, store, HashMap.segment_size(buckets, heap))
         self.segments.append(segment)
-        self.maps[store] = HashMap(segment, buckets, hash_length=hash_length)
+        self.maps[store] = HashMap(
+            segment, buckets, hash_length=hash_length, code=code, weigh=weigh
+        )
         return self.maps[store]
 
     def words(self, store: str, count: int) -> memoryview:

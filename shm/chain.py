@@ -7,7 +7,7 @@ version of the stripe tells afterwards; so readers survive any number.
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -35,23 +35,21 @@ class Chains:
     """`buckets` chains of records, a power of two, whose heads lie at the offset `heads` of a
     segment.
 
-    With a `hash_length` only so many first bytes of a key choose its bucket, and keys that agree in
-    them can be found together.
+    `code` gives the hash of a key, below 2 ** 32 and the same in every process; its lowest bits are
+    the key's bucket.
     """
 
-    __slots__ = ("buckets", "hash_length", "heads", "mask", "memory", "words")
+    __slots__ = ("buckets", "code", "heads", "mask", "memory", "words")
 
-    def __init__(self, segment: Segment, heads: int, buckets: int, hash_length: int) -> None:
+    def __init__(
+        self, segment: Segment, heads: int, buckets: int, code: Callable[[bytes], int]
+    ) -> None:
         self.memory: mmap.mmap = segment.memory
         self.words = segment.words
         self.heads = heads // WORD
         self.buckets = buckets
         self.mask = buckets - 1
-        self.hash_length = hash_length
-
-    def code(self, key: bytes) -> int:
-        """Give the hash of a key, the same in every process."""
-        return crc32(key[: self.hash_length] if self.hash_length else key)
+        self.code = code
 
     def find(self, key: bytes, code: int) -> tuple[int, int, int, int]:
         """Give the index of the word linking to the key's record, the word, expiry, value length.
@@ -85,11 +83,11 @@ class Chains:
 
     def records(self, bucket: int) -> Iterator[Record]:
         """Give a bucket's records whole, otherwise as `headers` does."""
-        for offset, _, _ in self.headers(bucket):
+        for offset, _, _, _ in self.headers(bucket):
             yield self.read(offset)
 
-    def headers(self, bucket: int) -> Iterator[tuple[int, int, int]]:
-        """Give offset, hash and expiry of a bucket's records; the caller holds the stripe's lock.
+    def headers(self, bucket: int) -> Iterator[tuple[int, int, int, int]]:
+        """Give offset, hash, expiry and weight of a bucket's records, with the stripe's lock held.
 
         Raises CorruptError when the chain leaves the segment or does not end.
         """
@@ -97,16 +95,29 @@ class Chains:
         node = self.words[self.heads + bucket]
         while node:
             try:
-                link, code, _, expires, _, _ = _unpack(memory, node)
+                link, code, _, expires, _, weight = _unpack(memory, node)
             except TORN as error:
                 raise CorruptError(f"the chain of bucket {bucket} leaves the segment") from error
-            yield node, code, expires
+            yield node, code, expires, weight
             node = link
             left -= 1
             if not left:
                 raise CorruptError(f"the chain of bucket {bucket} does not end")
 
-    def occupied(self, first: int, step: int) -> list[int]:
-        """Give the buckets first, first + step, ... that are not empty."""
-        heads = self.words[self.heads + first : self.heads + self.buckets : step].tolist()
-        return [first + step * index for index, head in enumerate(heads) if head]
+    def weight(self, offset: int) -> int:
+        """Give the weight of the record at an offset."""
+        weight: int = _unpack(self.memory, offset)[5]
+        return weight
+
+    def occupied(self, buckets: range) -> list[int]:
+        """Give those of the buckets that are not empty."""
+        heads = self.heads
+        found = self.words[heads + buckets.start : heads + buckets.stop : buckets.step].tolist()
+        return [bucket for bucket, head in zip(buckets, found, strict=True) if head]
+
+
+def hash_of(length: int) -> Callable[[bytes], int]:
+    """Give the hash of the first `length` bytes of a key, or with 0 of all."""
+    if not length:
+        return crc32
+    return lambda key: crc32(key[:length])

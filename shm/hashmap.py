@@ -9,15 +9,14 @@ small block that a replaced record lay in stays with its stripe for the next one
 records refreshed at one size do not touch the heap and its one lock.
 """
 
-import enum
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, Literal
-from zlib import crc32
+from typing import Final
 
 from shm.allocator import Allocator, Usage
-from shm.chain import ABSENT, TORN, Chains, Record
+from shm.chain import ABSENT, TORN, Chains, Record, hash_of
+from shm.change import KEEP, Change, Keep
 from shm.errors import CorruptError, SegmentFullError, ShmError
 from shm.layout import (
     CACHE_LINE,
@@ -32,6 +31,7 @@ from shm.layout import (
     STRIPE_EARLIEST,
     STRIPE_SLOT,
     STRIPE_SPARE,
+    STRIPE_WEIGHT,
     WORD,
     aligned,
     power_of_two,
@@ -41,21 +41,15 @@ from shm.segment import Origin, Segment
 from shm.stripe import Stripes
 from shm.verification import map_faults, reachable
 
+__all__ = ["KEEP", "Change", "HashMap", "Keep"]
 
-class Keep(enum.Enum):
-    """The one answer of an `update` function that is no record: leave all as it is."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
-Change = tuple[bytes | None, int] | Literal[Keep.KEEP]
 
 _STRIPES: Final = 1024
 _VERSION_STEP: Final = STRIPE_SLOT // WORD
 _COUNT: Final = STRIPE_COUNT // WORD
 _EARLIEST: Final = STRIPE_EARLIEST // WORD
 _SPARE: Final = STRIPE_SPARE // WORD
+_WEIGHT: Final = STRIPE_WEIGHT // WORD
 _SLACK: Final = 64
 # Loads and stores must not be reordered by the processor: elsewhere readers take the lock.
 _ATTEMPTS: Final = range(16 if platform.machine() in ("x86_64", "AMD64") else 0)
@@ -68,12 +62,15 @@ class HashMap:
 
     `buckets` (rounded up to a power of two) should be no less than the expected records, as chains
     are not rebuilt. With `hash_length` only the first so many bytes of a key choose its bucket, for
-    `matching`. Both are the creator's: who attaches takes what is there. Expiries are unix seconds,
-    0 for never; an expired record stays visible until `pop_expired` or its owner removes it.
+    `matching`. Both are the creator's: who attaches takes what is there. `code` stands for crc32 as
+    the hash of a key, `weigh` gives a value's weight (below 2 ** 32), for `weight()`; all users of
+    a map must give the same. Expiries are unix seconds, 0 for never; an expired record stays
+    visible until `pop_expired` or its owner removes it.
     """
 
     __slots__ = (
         "_chains",
+        "_code",
         "_heads",
         "_heap",
         "_locks",
@@ -82,11 +79,20 @@ class HashMap:
         "_stripe_mask",
         "_stripes",
         "_versions",
+        "_weigh",
         "_words",
         "hash_length",
     )
 
-    def __init__(self, segment: Segment, buckets: int = 65536, *, hash_length: int = 0) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        buckets: int = 65536,
+        *,
+        hash_length: int = 0,
+        code: Callable[[bytes], int] | None = None,
+        weigh: Callable[[bytes], int] | None = None,
+    ) -> None:
         buckets = power_of_two(buckets)
         stripes = min(buckets, _STRIPES)
         shape = MAP_HEADER_FIELDS.unpack_from(segment.memory, MAP_HEADER)[:3]
@@ -99,6 +105,8 @@ class HashMap:
             origin = Origin.CREATED
         self._memory = segment.memory
         self._words = segment.words
+        self._code: Callable[[bytes], int] = code or hash_of(hash_length)
+        self._weigh = weigh
         self._lay_out(segment, origin, buckets, stripes, hash_length)
         if origin is Origin.CREATED:
             fields = (buckets, stripes, hash_length, 0)
@@ -123,7 +131,7 @@ class HashMap:
         self._locks = LockTable(
             view, stripes, fresh=origin is not Origin.ATTACHED, repair=self._repair
         )
-        self._chains = Chains(segment, heads, buckets, hash_length)
+        self._chains = Chains(segment, heads, buckets, self._code)
         self._stripes = Stripes(segment, states, stripes, self._chains)
         self._heap = Allocator(
             segment, heap, segment.size, fresh=fresh, adopt=origin is Origin.KEPT
@@ -155,7 +163,7 @@ class HashMap:
 
     def lookup(self, key: bytes) -> tuple[bytes, int] | None:
         """Give a key's value and expiry, or None."""
-        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        code = self._code(key)
         words, memory, length = self._words, self._memory, len(key)
         version_index = self._versions + (code & self._stripe_mask) * _VERSION_STEP
         head = self._heads + (code & self._mask)
@@ -191,7 +199,7 @@ class HashMap:
 
     def put(self, key: bytes, value: bytes, expires: int = 0) -> bool:
         """Set a key's value and expiry; False, and nothing changed, when there is no room."""
-        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        code = self._code(key)
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
@@ -201,7 +209,7 @@ class HashMap:
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; False when it is not there."""
-        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        code = self._code(key)
         stripe = code & self._stripe_mask
         self._locks.acquire(stripe)
         try:
@@ -216,7 +224,7 @@ class HashMap:
         (None, 0) to remove the key, or KEEP. It must be short and touch no other key. False, and
         nothing changed, when there is no room; what the function raises passes through.
         """
-        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        code = self._code(key)
         stripe = code & self._stripe_mask
         words = self._words
         self._locks.acquire(stripe)
@@ -247,15 +255,16 @@ class HashMap:
 
         Nothing inside may wait for anything but the processor, nor fork.
         """
-        code = crc32(key[: self.hash_length] if self.hash_length else key)
+        code = self._code(key)
         return self._locks.held(code & self._stripe_mask)
 
-    def records(self, prefix: bytes = b"") -> Iterator[Record]:
-        """Go through all records whose key starts with `prefix`, blocking nobody.
+    def records(self, prefix: bytes = b"", buckets: range | None = None) -> Iterator[Record]:
+        """Go through all records whose key starts with `prefix`, in all or some buckets.
 
-        What is there throughout comes once; what comes or goes meanwhile may be among it or not.
+        It blocks nobody. What is there throughout comes once; what comes or goes meanwhile may be
+        among it or not.
         """
-        for bucket in self._chains.occupied(0, 1):
+        for bucket in self._chains.occupied(buckets or range(self._mask + 1)):
             yield from self._snapshot(bucket, prefix)
 
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -313,6 +322,10 @@ class HashMap:
             self._locks.release_all()
         if faults:
             raise CorruptError("; ".join(faults))
+
+    def weight(self) -> int:
+        """Give the sum of what `weigh` gave for all values, without looking at them."""
+        return self._stripes.weight()
 
     def usage(self) -> Usage:
         """Give the figures of the memory that holds the records."""
@@ -380,6 +393,8 @@ class HashMap:
         words, memory = self._words, self._memory
         state = self._versions + (code & self._stripe_mask) * _VERSION_STEP
         key_length, length = len(key), len(value)
+        weigh = self._weigh
+        weight = 0 if weigh is None else weigh(value)
         size = RECORD_SIZE + key_length + length
         offset = self._take(state + _SPARE, size) if words[state + _SPARE] else 0
         if not offset:
@@ -387,13 +402,16 @@ class HashMap:
             if not offset:
                 return False
         following = node if old_length == ABSENT else words[node >> 3]
-        header = _pack(following, code, key_length, expires, length, 0)
+        header = _pack(following, code, key_length, expires, length, weight)
         memory[offset : offset + size] = header + key + value
         if expires:
             earliest = words[state + _EARLIEST]
             if not earliest or expires < earliest:
                 words[state + _EARLIEST] = expires
         words[link] = offset
+        if weigh is not None:
+            lost = 0 if old_length == ABSENT else self._chains.weight(node)
+            words[state + _WEIGHT] += weight - lost
         if old_length == ABSENT:
             words[state + _COUNT] += 1
         else:
@@ -433,7 +451,7 @@ class HashMap:
             return False
         words[link] = words[node >> 3]
         words[self._versions + stripe * _VERSION_STEP] += 1
-        self._stripes.count_by(stripe, -1)
+        self._stripes.remove(stripe, self._chains.weight(node))
         self._heap.release(node)
         return True
 
@@ -458,7 +476,7 @@ class HashMap:
         found: list[tuple[bytes, bytes]] = []
         earliest = 0
         for bucket in self._stripes.buckets(stripe):
-            for offset, code, expires in list(chains.headers(bucket)):
+            for offset, code, expires, _ in list(chains.headers(bucket)):
                 if 0 < expires <= now and len(found) < limit:
                     record = chains.read(offset)
                     if record.key.startswith(prefix):

@@ -11,7 +11,7 @@ and 0 is "none". A structure owns the rest of its segment, from `PAYLOAD` on. It
 import struct
 from typing import Final
 
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 CACHE_LINE: Final = 64
 WORD: Final = 8
 
@@ -31,15 +31,15 @@ MAP_HEADER_FIELDS: Final = struct.Struct("<QQQQ")
 MAP_SWEPT: Final = MAP_HEADER + 24
 MAP_LOCKS: Final = MAP_HEADER + CACHE_LINE
 
-# Stripe state: version, records, earliest expiry, spare block.
-STRIPE_SLOT: Final = 32
+# Stripe state, a cache line: version, records, earliest expiry, spare block, weight of the records.
+STRIPE_SLOT: Final = 64
 STRIPE_VERSION: Final = 0
 STRIPE_COUNT: Final = 8
 STRIPE_EARLIEST: Final = 16
 STRIPE_SPARE: Final = 24
+STRIPE_WEIGHT: Final = 32
 
-# Record: next, hash, key length, expiry in unix seconds, value length, reserved; then key and
-# value.
+# Record: next, hash, key length, expiry in unix seconds, value length, weight; then key and value.
 RECORD: Final = struct.Struct("<QIIQII")
 RECORD_SIZE: Final = RECORD.size
 

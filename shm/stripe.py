@@ -1,4 +1,4 @@
-"""The state of the hash map's stripes: version for readers, records, earliest expiry, spare block.
+"""The state of the hash map's stripes: what readers, the expiry, counts and writers keep of each.
 
 A stripe is every n-th bucket, under one lock. It does not know the lock.
 """
@@ -10,6 +10,7 @@ from shm.layout import (
     STRIPE_SLOT,
     STRIPE_SPARE,
     STRIPE_VERSION,
+    STRIPE_WEIGHT,
     WORD,
 )
 from shm.segment import Segment
@@ -17,6 +18,7 @@ from shm.segment import Segment
 _COUNT = STRIPE_COUNT // WORD
 _EARLIEST = STRIPE_EARLIEST // WORD
 _SPARE = STRIPE_SPARE // WORD
+_WEIGHT = STRIPE_WEIGHT // WORD
 _SLOT = STRIPE_SLOT // WORD
 
 
@@ -49,6 +51,15 @@ class Stripes:
         words, first = self.words, self.base + _COUNT
         return sum(words[first : self.base + self.count * _SLOT : _SLOT])
 
+    def weight(self) -> int:
+        """Give the weight of the records in all stripes."""
+        words, first = self.words, self.base + _WEIGHT
+        return sum(words[first : self.base + self.count * _SLOT : _SLOT])
+
+    def weight_of(self, stripe: int) -> int:
+        """Give the weight of the records in a stripe."""
+        return self.words[self.base + stripe * _SLOT + _WEIGHT]
+
     def records(self, stripe: int) -> int:
         """Give the number of records in a stripe."""
         return self.words[self.base + stripe * _SLOT + _COUNT]
@@ -70,9 +81,11 @@ class Stripes:
         bounds = words[first : self.base + self.count * _SLOT : _SLOT].tolist()
         return [stripe for stripe, bound in enumerate(bounds) if 0 < bound <= now]
 
-    def count_by(self, stripe: int, difference: int) -> None:
-        """Count records that came or went."""
-        self.words[self.base + stripe * _SLOT + _COUNT] += difference
+    def remove(self, stripe: int, weight: int) -> None:
+        """Count a record that went."""
+        index = self.base + stripe * _SLOT
+        self.words[index + _COUNT] -= 1
+        self.words[index + _WEIGHT] -= weight
 
     def set_earliest(self, stripe: int, expires: int) -> None:
         """Set the bound, after looking through the whole stripe with its lock held."""
@@ -80,17 +93,19 @@ class Stripes:
 
     def buckets(self, stripe: int) -> list[int]:
         """Give the buckets of a stripe that are not empty."""
-        return self.chains.occupied(stripe, self.count)
+        return self.chains.occupied(range(stripe, self.chains.buckets, self.count))
 
     def recount(self, stripe: int) -> None:
         """Set all from what the chains hold, with the lock held; readers start again."""
-        records, earliest = 0, 0
+        records, earliest, weight = 0, 0, 0
         for bucket in self.buckets(stripe):
-            for _, _, expires in self.chains.headers(bucket):
+            for _, _, expires, heavy in self.chains.headers(bucket):
                 records += 1
+                weight += heavy
                 if expires and not 0 < earliest <= expires:
                     earliest = expires
         index = self.base + stripe * _SLOT
         self.words[index] += 1
         self.words[index + _COUNT] = records
         self.words[index + _EARLIEST] = earliest
+        self.words[index + _WEIGHT] = weight

@@ -7,7 +7,8 @@ from shm.stripe import Stripes
 
 def reachable(chains: Chains, stripes: Stripes) -> set[int]:
     """Give the offsets of all records that are linked, and of the spare blocks."""
-    linked = {offset for bucket in chains.occupied(0, 1) for offset, _, _ in chains.headers(bucket)}
+    buckets = chains.occupied(range(chains.buckets))
+    linked = {header[0] for bucket in buckets for header in chains.headers(bucket)}
     return linked | stripes.spares()
 
 
@@ -22,6 +23,9 @@ def map_faults(chains: Chains, stripes: Stripes, heap: Allocator) -> list[str]:
             for record in _chain(chains, bucket, faults)
         ]
         faults += _stripe_faults(stripes, stripe, records)
+        weight = sum(chains.weight(record.offset) for record in records)
+        if weight != stripes.weight_of(stripe):
+            faults.append(f"stripe {stripe} weighs {weight}, counted {stripes.weight_of(stripe)}")
         for record in records:
             if record.offset in offsets:
                 faults.append(f"record {record.offset} is linked twice")

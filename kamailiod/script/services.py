@@ -111,11 +111,19 @@ class Services(Protocol):
     def loaded(self, name: str) -> bool:
         """Whether a module of this name is loaded."""
 
-    def hash_map(self, store: str, buckets: int, share: float, hash_length: int = 0) -> HashMap:
+    def hash_map(
+        self,
+        store: str,
+        buckets: int,
+        share: float,
+        hash_length: int = 0,
+        code: Callable[[bytes], int] | None = None,
+        weigh: Callable[[bytes], int] | None = None,
+    ) -> HashMap:
         """Create (in mod_init) a hash map in a segment of its own.
 
-        `store` names the segment, `share` is its part of the shared memory that -m gives;
-        `hash_length` is for stores that ask for one, as shm.HashMap has it.
+        `store` names the segment, `share` is its part of the shared memory that -m gives; the
+        others are for stores that ask for them, as shm.HashMap has them.
         """
 
     def words(self, store: str, count: int) -> memoryview:

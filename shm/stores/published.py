@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 import msgpack
 
-from shm.hashmap import Change, HashMap
+from shm.change import Change
+from shm.hashmap import HashMap
 
 T = TypeVar("T")
 

@@ -153,7 +153,7 @@ class FakeServices:
     def loaded(self, name: str) -> bool:
         return any(kind.name == name for kind in self.modules)
 
-    def hash_map(self, store: str, buckets: int, share: float, **options: int) -> HashMap:
+    def hash_map(self, store: str, buckets: int, share: float, **options: Any) -> HashMap:
         size = HashMap.segment_size(buckets, 4 << 20)
         segment = Segment.create(self.instance, store, size)
         self.segments.append(segment)

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,9 @@ def make_segment(instance: str) -> Iterator[MakeSegment]:
 
 @pytest.fixture
 def make_map(make_segment: MakeSegment) -> MakeMap:
-    def make(buckets: int = 16, heap: int = 1 << 18, hash_length: int = 0) -> HashMap:
+    def make(buckets: int = 16, heap: int = 1 << 18, **options: Any) -> HashMap:
         segment = make_segment(HashMap.segment_size(buckets, heap))
-        return HashMap(segment, buckets, hash_length=hash_length)
+        return HashMap(segment, buckets, **options)
 
     return make
 

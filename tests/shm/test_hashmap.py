@@ -328,3 +328,34 @@ def test_attach_to_a_segment_without_a_map(make_segment, instance):
     make_segment(1 << 16, "m")
     with pytest.raises(ShmError, match="holds no map"):
         HashMap(Segment.attach(instance, "m"))
+
+
+def test_weight_is_the_sum_over_the_records_that_are_there(make_map):
+    records = make_map(buckets=4, weigh=lambda value: value[0])
+    for number in range(40):
+        assert records.put(b"%d" % number, bytes([number]) + b"x" * number, 5 if number < 10 else 0)
+    assert records.weight() == sum(range(40))
+    records.put(b"7", bytes([200]))
+    records.update(b"8", lambda old, expires: (bytes([100]), 0))
+    records.delete(b"39")
+    assert records.weight() == sum(range(39)) - 7 - 8 + 300
+    records.pop_expired(5, 100)
+    assert records.weight() == sum(range(10, 39)) + 300
+    records.verify()
+    records._words[records._stripes.base + 4] += 1
+    with pytest.raises(CorruptError, match="weighs"):
+        records.verify()
+    records._stripes.recount(0)
+    records.verify()
+    records.clear()
+    assert records.weight() == 0
+
+
+def test_a_hash_of_the_caller_puts_keys_where_it_wants(make_map):
+    records = make_map(buckets=64, code=lambda key: (crc32(key) & ~63) | (16 if key[0] > 64 else 0))
+    for number in range(100):
+        records.put(b"%c%d" % (64 + number % 2, number), b"")
+    assert len(list(records.records(b"", range(16, 32)))) == 50
+    assert all(record.key[0] == 64 for record in records.records(b"", range(16)))
+    assert records.get(b"@0") == b""
+    records.verify()

@@ -138,7 +138,7 @@ def test_counts_by_state(store):
 def test_no_room(make_map):
     store = DialogStore(make_map(heap=4 << 10, hash_length=4))
     made = store.create(FILLED)
-    big = replace(FILLED, toroute=b"x" * 5000)
+    big = replace(FILLED, toroute=b"x" * 9000)
     assert store.create(big) is None
     assert not store.update(made.h_entry, made.h_id, lambda dialog: big)
     assert store.get(made.h_entry, made.h_id) == made
