@@ -185,6 +185,8 @@ def tell(
 
 def loop_value(message: SipMessage) -> int:
     """Return a hash of all that decides on a request's way (RFC 3261 16.6 step 8, RFC 5393)."""
+    if message.loop_value >= 0:
+        return message.loop_value
     index = message.index
     lines = message.lines
     parts = [message.uri_text, message.call_id, lines[index[b"from"][0]], lines[index[b"to"][0]],

@@ -30,13 +30,15 @@ class SipMessage:
     `lines` are the start line and the raw header lines without their CRLF (a folded header is one
     line with its folds kept), `index` maps canonical header names to line numbers, `body` is what
     Content-Length says.  `fault` is None, or why the message is malformed, with `fault_status` the
-    answer it deserves (0: silence).
+    answer it deserves (0: silence).  `transaction_key` and `loop_value` are kept here once somebody
+    has worked them out.
     """
 
     __slots__ = (
         "_bodies", "_contacts", "_cseq", "_from", "_from_tag", "_to", "_to_tag", "_top_via",
         "_uri", "_vias", "body", "call_id", "data", "fault", "fault_status", "index",
-        "is_request", "lines", "method", "reason", "status", "transaction_key", "uri_text",
+        "is_request", "lines", "loop_value", "method", "reason", "status", "transaction_key",
+        "uri_text",
     )  # fmt: skip
 
     def __init__(self, data: bytes, lines: list[bytes], body: bytes) -> None:
@@ -53,6 +55,7 @@ class SipMessage:
         self.fault: str | None = None
         self.fault_status = 400
         self.transaction_key: tuple[object, ...] | None = None
+        self.loop_value = -1
         self._bodies: list[bytes] = []
         self._top_via: Via | None = None
         self._vias: tuple[Via, ...] | None = None

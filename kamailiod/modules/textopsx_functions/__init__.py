@@ -1,0 +1,1 @@
+"""The functions of module textopsx, by theme; textopsx.py joins them."""
