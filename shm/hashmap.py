@@ -264,7 +264,7 @@ class HashMap:
         It blocks nobody. What is there throughout comes once; what comes or goes meanwhile may be
         among it or not.
         """
-        for bucket in self._chains.occupied(buckets or range(self._mask + 1)):
+        for bucket in self._chains.occupied(buckets or range(self.buckets)):
             yield from self._snapshot(bucket, prefix)
 
     def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -332,9 +332,19 @@ class HashMap:
         return self._heap.usage()
 
     @property
+    def buckets(self) -> int:
+        """The number of buckets."""
+        return self._mask + 1
+
+    @property
     def recovered(self) -> int:
         """How many times a lock was taken over from a dead process."""
         return self._locks.recovered + self._heap.recovered
+
+    @property
+    def buckets(self) -> int:
+        """The number of buckets: a key is in the one of its hash modulo this."""
+        return self._mask + 1
 
     def __len__(self) -> int:
         return self._stripes.total()
