@@ -332,11 +332,6 @@ class HashMap:
         return self._heap.usage()
 
     @property
-    def buckets(self) -> int:
-        """The number of buckets."""
-        return self._mask + 1
-
-    @property
     def recovered(self) -> int:
         """How many times a lock was taken over from a dead process."""
         return self._locks.recovered + self._heap.recovered
