@@ -75,6 +75,9 @@ class Database(Protocol):
     async def write(self, statement: str, parameters: Parameters) -> Outcome:
         """Do what `execute` does for who has to know whether trying again makes sense."""
 
+    async def write_many(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Do what `write` does for many rows at once: all of them are written, or none."""
+
     def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Do what `fetch` does where nothing may wait: in mod_init, at the end of a process."""
 
@@ -83,6 +86,9 @@ class Database(Protocol):
 
     def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
         """Do what `write` does where nothing may wait."""
+
+    def write_many_blocking(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Do what `write_many` does where nothing may wait."""
 
 
 class Health:

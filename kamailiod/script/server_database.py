@@ -49,9 +49,16 @@ class ServerDatabase:
 
     async def write(self, statement: str, parameters: Parameters) -> Outcome:
         """Run and commit a statement; what became of it."""
+        return await self._written(self._execute(statement, parameters))
+
+    async def write_many(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Run a statement with each of the rows, all or none; what became of it."""
+        return await self._written(self._execute_many(statement, rows))
+
+    async def _written(self, work: Coroutine[object, object, object]) -> Outcome:
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._execute(statement, parameters)
+                await work
         except failures() as error:
             if is_refusal(error):
                 self._health.refused(kind_of(error))
@@ -72,6 +79,10 @@ class ServerDatabase:
     def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
         """Run and commit a statement over a connection of its own; what became of it."""
         return self._run(lambda database: database.write(statement, parameters))
+
+    def write_many_blocking(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Do what `write_many` does over a connection of its own."""
+        return self._run(lambda database: database.write_many(statement, rows))
 
     def _run(self, work: Callable[[ServerDatabase], Coroutine[object, object, T]]) -> T:
         async def alone() -> T:
@@ -104,6 +115,14 @@ class ServerDatabase:
         async with self._opened().connect() as connection:
             result = await connection.execute(text(statement), dict(parameters))
             return int(result.rowcount)
+
+    async def _execute_many(self, statement: str, rows: Sequence[Parameters]) -> None:
+        from sqlalchemy import text
+
+        async with self._opened().connect() as connection:
+            transaction = await connection.execution_options(isolation_level="READ COMMITTED")
+            async with transaction.begin():
+                await transaction.execute(text(statement), [dict(row) for row in rows])
 
     async def _guarded(self, work: Coroutine[object, object, T]) -> T | None:
         try:

@@ -86,10 +86,24 @@ class SqliteDatabase:
         loop = self._loop()
         return await loop.run_in_executor(None, self.write_blocking, statement, parameters)
 
+    async def write_many(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Run a statement with each of the rows in a thread, all or none; what became of it."""
+        loop = self._loop()
+        return await loop.run_in_executor(None, self.write_many_blocking, statement, rows)
+
     def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
+        return self.write_many_blocking(statement, (parameters,))
+
+    def write_many_blocking(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
+        """Do what `write_many` does, blocking; may be called in any thread."""
         try:
-            self._change(statement, parameters)
+            connection = self._connect(TIMEOUT)
+            try:
+                with connection:
+                    connection.executemany(statement, rows)
+            finally:
+                connection.close()
         except sqlite3.Error as error:
             if _is_refusal(error):
                 self._health.refused(str(error))
