@@ -22,6 +22,7 @@ from shm.stores.dialog_profiles import DialogProfileStore
 from shm.stores.htable import HashTableStore
 from shm.stores.location import Binding, LocationCounts, LocationStore
 from shm.stores.published import Published
+from shm.stores.sections import Section, Sections
 
 __all__ = [
     "KEEP",
@@ -48,6 +49,8 @@ __all__ = [
     "Published",
     "Record",
     "RecordError",
+    "Section",
+    "Sections",
     "Segment",
     "SegmentError",
     "SegmentFullError",

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from shm import HashTableStore, RecordError
+from shm import KEEP, HashTableStore, RecordError, Sections
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_refusals(store, records, make_map):
     with pytest.raises(RecordError):
         HashTableStore(records, b"a\0b")
     full = HashTableStore(make_map(heap=4 << 10), b"t")
-    assert not full.set(b"n", b"x" * 5000)
+    assert not full.set(b"n", b"x" * 9000)
     assert full.get(b"n", 0) is None
 
 
@@ -76,3 +76,41 @@ def test_no_increment_is_lost(store, fork):
     children = [fork(count) for _ in range(3)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert store.get(b"n", 0) == 3000
+
+
+def test_update_and_expiry(store):
+    assert store.update(b"n", 10, lambda value, expires: (7, 20) if value is None else KEEP)
+    assert store.update(b"n", 10, lambda value, expires: (value + 1, expires))
+    assert (store.get(b"n", 19), store.expiry(b"n", 19)) == (8, 20)
+    assert (store.get(b"n", 20), store.expiry(b"n", 20)) == (None, None)
+    assert store.update(b"n", 20, lambda value, expires: KEEP if value is None else (1, 0))
+    assert store.update(b"n", 19, lambda value, expires: (None, 0))
+    assert store.expiry(b"n", 0) is None
+
+
+def test_tables_in_sections_are_gone_through_apart(make_map):
+    sections = Sections({b"small": 4, b"large": 300, b"other": 16})
+    assert sections.buckets == 1024
+    records = make_map(buckets=sections.buckets, code=sections.code)
+    small, large, other = (
+        HashTableStore(records, name, sections.section(name))
+        for name in (b"small", b"large", b"other")
+    )
+    ranges = [sections.section(name).buckets for name in (b"small", b"large", b"other")]
+    assert [len(buckets) for buckets in ranges] == [4, 512, 16]
+    assert not set(ranges[0]) & set(ranges[2])
+    for number in range(200):
+        assert small.set(b"n%d" % number, number)
+        assert large.set(b"n%d" % number, b"%d" % number)
+    assert other.set(b"n1", b"o")
+    assert dict(small.items(0)) == {b"n%d" % number: number for number in range(200)}
+    assert large.get(b"n7", 0) == b"7"
+    small.clear()
+    assert list(small.items(0)) == []
+    assert len(list(large.items(0))) == 200
+    assert list(other.entries(0)) == [(b"n1", b"o", 0)]
+    assert all(
+        record.code % 1024 in ranges[1] or record.code % 1024 in ranges[2]
+        for record in records.records()
+    )
+    records.verify()
