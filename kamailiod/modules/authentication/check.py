@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kamailiod.script.context import Context
 from kamailiod.sip.digest import (
     Credentials,
     first_hash,
@@ -44,6 +45,15 @@ class Authorization:
         self.line = line
         self.authorized = False
         self.stale = False
+
+
+def checked_user(context: Context) -> tuple[bytes, bytes] | None:
+    """Return user and domain, else realm, of credentials that were found right; None without."""
+    authorization = context.shared.notes.get(NOTE)
+    if not isinstance(authorization, Authorization) or not authorization.authorized:
+        return None
+    credentials = authorization.credentials
+    return credentials.user, credentials.domain or credentials.realm
 
 
 def find_authorization(
