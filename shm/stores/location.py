@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from operator import is_
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgpack
 
 from shm.errors import RecordError
-from shm.hashmap import KEEP, Change, HashMap
+from shm.change import KEEP, Change
+from shm.hashmap import HashMap
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PREFIX: Final = struct.Struct("<BH")
 _PREFIX_SIZE: Final = _PREFIX.size
 
@@ -25,7 +27,9 @@ class Binding(NamedTuple):
     """One contact of an address-of-record.
 
     `expires` is in unix seconds, 0 for permanent; `q` in thousandths, -1 for none; `methods` a
-    mask. A tuple, because a table's hot path makes and packs one for every REGISTER.
+    mask. `keepalive` is when the contact last answered one (unix seconds), `round_trip` how long
+    that took (microseconds); `attributes` is whatever its owner keeps with it. A tuple, because a
+    table's hot path makes and packs one for every REGISTER.
     """
 
     contact: bytes
@@ -46,6 +50,9 @@ class Binding(NamedTuple):
     connection_id: int
     server_id: int
     last_modified: float
+    keepalive: int = 0
+    round_trip: int = 0
+    attributes: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,42 @@ class LocationStore:
 
         return self._map.update(self._prefix + aor, change)
 
+    def add(self, aor: bytes, new: list[Binding], order: Callable[[list[Binding]], None]) -> bool:
+        """Add bindings to what is stored, brought into order by `order`: a record of a backing.
+
+        What is stored already under a binding's ruid is the newer one and stays.  False without
+        room.
+        """
+
+        def change(value: bytes | None, _: int) -> Change:
+            if value is None:
+                bindings = new
+            else:
+                bindings = _decode(value)
+                known = {binding.ruid for binding in bindings}
+                bindings += [binding for binding in new if binding.ruid not in known]
+            if len(bindings) > 1:
+                order(bindings)
+            return _encode(bindings), _earliest(bindings)
+
+        return self._map.update(self._prefix + aor, change)
+
+    def hash_of(self, aor: bytes) -> int:
+        """Return the number by which `of_hash` finds an address-of-record among few."""
+        return crc32(self._prefix + aor)
+
+    def of_hash(self, number: int) -> list[tuple[bytes, list[Binding]]]:
+        """Give the addresses-of-record, with all their bindings, that may have this hash_of."""
+        skip = len(self._prefix)
+        bucket = number & (self._map.buckets - 1)
+        found = self._map.records(self._prefix, range(bucket, bucket + 1))
+        return [(record.key[skip:], _decode(record.value)) for record in found]
+
+    @staticmethod
+    def weigh(value: bytes) -> int:
+        """Return how many bindings a record has: the weight of it in the map that holds it."""
+        return _contacts(value) if value[:1] == _MARK else 0
+
     def remove(self, aor: bytes) -> bool:
         """Remove an address-of-record with all its bindings; False when it is not there."""
         return self._map.delete(self._prefix + aor)
@@ -119,11 +162,11 @@ class LocationStore:
         return removed
 
     def counts(self) -> LocationCounts:
-        """Count by looking through the table, so that it is right after any crash."""
+        """Count by looking through the table: right after any crash, and slow for a large one."""
         records = contacts = 0
         for _, value in self._map.items(self._prefix):
             records += 1
-            contacts += _PREFIX.unpack_from(value)[1]
+            contacts += _contacts(value)
         return LocationCounts(records, contacts)
 
     def _expire(self, aor: bytes, now: int) -> list[Binding]:
@@ -138,6 +181,7 @@ class LocationStore:
 
 
 _pack: Final = msgpack.Packer().pack
+_MARK: Final = bytes((_VERSION,))
 _bound: Final[Callable[[list[Any]], Binding]] = partial(tuple.__new__, Binding)
 
 
@@ -154,6 +198,10 @@ def _decode(value: bytes) -> list[Binding]:
         raise RecordError(f"a location record of version {value[0]}")
     fields: list[list[Any]] = msgpack.unpackb(value[_PREFIX_SIZE:])
     return [_bound(one) for one in fields]
+
+
+def _contacts(value: bytes) -> int:
+    return value[1] | value[2] << 8
 
 
 def _earliest(bindings: list[Binding]) -> int:
