@@ -1,4 +1,4 @@
-"""Shares of a map's buckets, one for each of several tables: one is gone through without the others.
+"""Shares of a map's buckets for several tables: one is gone through without the others.
 
 It knows names, sizes and the prefixes of keys, not what the tables hold.
 """
