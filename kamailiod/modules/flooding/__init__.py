@@ -1,0 +1,1 @@
+"""How many requests come from which addresses: the machinery of pike."""
