@@ -64,7 +64,10 @@ class Rr(Module):
         self._own_route = OwnRoute([socket.record for socket in sockets], self._loose)
 
     def on_route(self, callback: Callable[[Context, bytes], object]) -> None:
-        """Have callback(context, parameters) called when loose_route took a Route of ours."""
+        """Have callback(context, parameters) called when loose_route took a Route of ours.
+
+        The next hop is known by then, and the callback may change it.
+        """
         self._callbacks.append(callback)
 
     def add_parameter(self, context: Context, parameter: bytes) -> None:
@@ -210,8 +213,6 @@ class Rr(Module):
 
     def _after_strict(self, context: Context, routes: list[tuple[int, NameAddr]]) -> int:
         uri = context.message.uri
-        if uri is not None:
-            self._taken(context, uri.parameters)
         remaining = list(routes)
         first = remaining[0][1].uri
         if first is not None and self._is_myself(first) and len(remaining) > 1:
@@ -220,6 +221,8 @@ class Rr(Module):
         context.set_uri(last.uri_text)
         _keep(context, routes, remaining)
         self._next_hop(context, routes, remaining)
+        if uri is not None:
+            self._taken(context, uri.parameters)
         return 1
 
     def _after_loose(self, context: Context, routes: list[tuple[int, NameAddr]]) -> int:
@@ -229,13 +232,14 @@ class Rr(Module):
         remaining = list(routes)
         if self._is_myself(top):
             remaining.pop(0)
-            self._taken(context, top.parameters)
             if remaining and top.parameter(b"r2") is not None:
                 second = remaining[0][1].uri
                 if second is not None and self._is_myself(second):
                     remaining.pop(0)
             _keep(context, routes, remaining)
         self._next_hop(context, routes, remaining)
+        if len(remaining) < len(routes):
+            self._taken(context, top.parameters)
         return 1
 
     def _next_hop(

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from kamailiod.modules.textops_functions.patterns import pattern
 from kamailiod.script.context import Context, Route
+from kamailiod.script.message_replacement import replace_message
 from kamailiod.script.module import kemi
 from kamailiod.script.services import Services
-from kamailiod.script.transactions import loop_value, request_key
 from kamailiod.sip.edits import Edits
 from kamailiod.sip.message import SipMessage, parse
 
@@ -60,12 +60,7 @@ class WholeMessages:
         if message.fault is not None or message.is_request != old.is_request:
             self.services.log.error("textopsx", f"not a message: {message.fault}")
             return 0
-        if message.is_request:
-            # What is received again is the old one: it must find the transaction all the same,
-            # and a request that comes back changed is no loop.
-            message.transaction_key = request_key(old)
-            message.loop_value = loop_value(old)
-        context.message = message
+        replace_message(context, message)
         context.edits = Edits()
         context.uri = message.uri_text
         return 1
