@@ -69,6 +69,8 @@ class ServerProgram:
             self.engine.load()
             if not self.engine.initialise(b"mod_init"):
                 raise StartRefused("the script's mod_init failed")
+            for module in list(self.services.modules.values()):
+                module.script_init()
         except (LuaError, ShmError, StartRefused, ValueError) as error:
             self.failure = str(error)
             raise StartRefused(self.failure) from error

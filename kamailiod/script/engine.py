@@ -219,11 +219,22 @@ class Engine:
             return
         run = context or self._faked_context()
         if native is not None:
-            self._went_on(self._runtime.start(run, native), _ignore)
+            self._run_event(run, native)
         if callback:
             function = self._runtime.function(callback.encode())
             if function is not None:
-                self._went_on(self._runtime.start(run, function, name.encode()), _ignore)
+                self._run_event(run, function, name.encode())
+
+    def _run_event(self, context: Context, function: LuaFunction, *arguments: bytes) -> None:
+        if self._loop is None:
+            self._runtime.run_to_completion(context, function, *arguments)
+        else:
+            self._went_on(self._runtime.start(context, function, *arguments), _ignore)
+
+    def hears(self, module: str, event: str) -> bool:
+        """Whether run_event would run anything."""
+        name = f"{module}:{event}".encode()
+        return name in self._routes.get(b"event", {}) or bool(self._event_callbacks.get(module))
 
     def run_function(self, name: bytes, context: Context) -> bool:
         """Run a Lua global function over a context when it is defined; whether it is."""

@@ -35,10 +35,14 @@ class FunctionDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class VariableDeclaration:
-    """One pseudo-variable class of a module; `setter` names the method that writes it."""
+    """One pseudo-variable class of a module; `setter` names the method that writes it.
+
+    With `factory` the method makes the accessor, as PseudoVariables.register has it (raw).
+    """
 
     names: tuple[str, ...]
     setter: str
+    factory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,9 @@ class Module:
 
     def mod_init(self) -> None:
         """Run once in the supervisor, before the fork: create segments, check parameters."""
+
+    def script_init(self) -> None:
+        """Run once in the supervisor, before the fork, when the scripts have been loaded."""
 
     def child_init(self, rank: int) -> None:
         """Run in every process after the fork, the supervisor (rank 0) included."""
@@ -118,6 +125,19 @@ def pseudo_variable(*names: str, setter: str = "") -> Callable[[F], F]:
 
     def declare(function: F) -> F:
         setattr(function, "variable", VariableDeclaration(names, setter))  # noqa: B010  # the attribute is not part of Callable
+        return function
+
+    return declare
+
+
+def variable_factory(*names: str) -> Callable[[F], F]:
+    """Declare a method as maker of `$name`: called as method(specification) when it is compiled.
+
+    It returns the accessor; variables in the inner text are its own business.
+    """
+
+    def declare(function: F) -> F:
+        setattr(function, "variable", VariableDeclaration(names, "", factory=True))  # noqa: B010  # the attribute is not part of Callable
         return function
 
     return declare

@@ -84,9 +84,10 @@ class PseudoVariables:
     def register_module(self, module: Module) -> None:
         """Make the variables known that a module declares by @pseudo_variable."""
         for method, declaration in declared(module, "variable"):
-            factory = _module_factory(module, method, declaration)
+            own = declaration.factory
+            factory = getattr(module, method) if own else _module_factory(module, method, declaration)
             for name in declaration.names:
-                self.register(name.lstrip("$").encode(), factory)
+                self.register(name.lstrip("$").encode(), factory, raw=own)
 
     def names(self) -> list[bytes]:
         """Return all known names, sorted."""

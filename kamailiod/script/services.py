@@ -54,6 +54,9 @@ class Script(Protocol):
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         """Run event_route[module:event] and the module's event_callback, when there is one."""
 
+    def hears(self, module: str, event: str) -> bool:
+        """Whether run_event would run anything: for those who have much to tell."""
+
     def defines(self, name: bytes) -> bool:
         """Whether the Lua script has a global function of this name."""
 

@@ -32,6 +32,7 @@ class FakeNetwork(Network):
         super().__init__([LISTEN], [], Resolver())
         self.sent: list[tuple[Target, bytes]] = []
         self.names = {b"127.0.0.1", b"example.com"}
+        self.own_checks: list[Callable[[bytes], bool]] = []
 
     def send(self, target: Target, data: bytes) -> bool:
         self.sent.append((target, data))
@@ -46,7 +47,10 @@ class FakeNetwork(Network):
         return next((s for s in self.sockets if s.transport == transport), None)
 
     def is_myself(self, host: bytes, port: int = 0, transport: bytes = b"") -> bool:
-        return host in self.names
+        return host in self.names or any(check(host) for check in self.own_checks)
+
+    def own_also(self, check: Callable[[bytes], bool]) -> None:
+        self.own_checks.append(check)
 
     def resolve(self, uri: bytes) -> None:
         return None
@@ -86,6 +90,9 @@ class FakeScript:
 
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         self.events.append(f"{module}:{event}")
+
+    def hears(self, module: str, event: str) -> bool:
+        return True
 
     def defines(self, name: bytes) -> bool:
         return False
