@@ -45,6 +45,7 @@ class Network:
         self._sent: Callable[..., None] = lambda: None
         self._failed: Callable[..., None] = lambda: None
         self._mine = _own_names(sockets)
+        self._own_checks: tuple[Callable[[bytes], bool], ...] = ()
 
     def open(
         self, udp: DatagramSender | None, streams: StreamConnections | None,
@@ -129,7 +130,11 @@ class Network:
                 and (not alias_transport or not transport or alias_transport == transport)
             ):
                 return True
-        return False
+        return any(check(name) for check in self._own_checks)
+
+    def own_also(self, check: Callable[[bytes], bool]) -> None:
+        """Let hosts for which `check` is true count as this server too, whatever the port."""
+        self._own_checks += (check,)
 
     def resolve(self, uri: bytes) -> Resolution:
         """Return (transport, literal host, port) choices for a URI, best first (RFC 3263)."""
