@@ -23,6 +23,7 @@ from shm.stores.htable import HashTableStore
 from shm.stores.location import Binding, LocationCounts, LocationStore
 from shm.stores.published import Published
 from shm.stores.sections import Section, Sections
+from shm.stores.spool import Spool
 
 __all__ = [
     "KEEP",
@@ -56,5 +57,6 @@ __all__ = [
     "SegmentFullError",
     "ShmError",
     "Snapshot",
+    "Spool",
     "Usage",
 ]

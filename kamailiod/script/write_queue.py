@@ -10,12 +10,22 @@ import time
 from asyncio import AbstractEventLoop, Task
 from collections import deque
 from collections.abc import Callable
+from itertools import islice, takewhile
+from typing import NamedTuple, cast
 
 from kamailiod.script.database import Database, Outcome, Parameters
+from shm import Spool
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
 _LAST_PAUSE = 0.1
+_ROWS_AT_ONCE = 50
+
+
+class _Row(NamedTuple):
+    statement: str
+    parameters: Parameters
+    key: bytes
 
 
 class WriteQueue:
@@ -24,22 +34,39 @@ class WriteQueue:
     At most `limit` rows wait.  `lost` is called once for each row that will never be written: put
     into a full queue, refused for what it holds, or left when the process ends.  Without a loop
     (before `start`) rows only gather; to be used in one process.
+
+    With a `spool` the rows survive the process: `start` takes over what a killed one left.  One it
+    was killed at is written again, as nobody knows how far it came.
     """
 
-    __slots__ = ("_database", "_limit", "_loop", "_lost", "_rows", "_task", "_writing")
+    __slots__ = (
+        "_database", "_limit", "_loop", "_lost", "_one_by_one", "_rows", "_spool", "_task",
+        "_writing",
+    )  # fmt: skip
 
-    def __init__(self, database: Database, limit: int, lost: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limit: int,
+        lost: Callable[[], object],
+        spool: Spool | None = None,
+    ) -> None:
         self._database = database
         self._limit = limit
         self._lost = lost
-        self._rows: deque[tuple[str, Parameters]] = deque()
+        self._spool = spool
+        self._rows: deque[_Row] = deque()
+        self._one_by_one = 0
         self._loop: AbstractEventLoop | None = None
         self._task: Task[None] | None = None
         self._writing = False
+        if spool is not None:
+            for key, row in spool.left():
+                self._rows.append(_Row(*cast(tuple[str, Parameters], row), key))
 
     @property
     def pending(self) -> int:
-        """How many rows are not written yet, with the one that is being written."""
+        """How many rows are not written yet, with those that are being written."""
         return len(self._rows)
 
     def put(self, statement: str, parameters: Parameters) -> bool:
@@ -47,7 +74,8 @@ class WriteQueue:
         if len(self._rows) >= self._limit:
             self._lost()
             return False
-        self._rows.append((statement, parameters))
+        key = b"" if self._spool is None else self._spool.add((statement, parameters))
+        self._rows.append(_Row(statement, parameters, key))
         self._wake()
         return True
 
@@ -62,7 +90,10 @@ class WriteQueue:
         deadline = time.monotonic() + seconds
         self._end_task(seconds)
         while self._rows and time.monotonic() < deadline:
-            if not self._settle(self._database.write_blocking(*self._rows[0])):
+            rows = self._next_rows()
+            values = [row.parameters for row in rows]
+            outcome = self._database.write_many_blocking(rows[0].statement, values)
+            if not self._settle(outcome, len(rows)):
                 time.sleep(_LAST_PAUSE)
         complete = not self._rows
         while self._rows:
@@ -75,7 +106,7 @@ class WriteQueue:
         if task is None or loop is None or loop.is_closed():
             return
         if self._writing:
-            # Written a second time, the row under way would be there twice.
+            # Written a second time, the rows under way would be there twice.
             loop.run_until_complete(asyncio.wait((task,), timeout=seconds))
         task.cancel()
 
@@ -84,22 +115,50 @@ class WriteQueue:
             self._task = self._loop.create_task(self._drain())
 
     async def _drain(self) -> None:
-        pause = _FIRST_PAUSE
-        while self._rows and self._loop is not None:
-            self._writing = True
-            outcome = await self._database.write(*self._rows[0])
-            self._writing = False
-            if self._settle(outcome):
-                pause = _FIRST_PAUSE
-            elif self._loop is not None:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-        self._task = None
+        try:
+            pause = _FIRST_PAUSE
+            while self._rows and self._loop is not None:
+                if await self._write_some():
+                    pause = _FIRST_PAUSE
+                elif self._loop is not None:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+        finally:
+            self._task = None
 
-    def _settle(self, outcome: Outcome) -> bool:
+    async def _write_some(self) -> bool:
+        rows = self._next_rows()
+        self._writing = True
+        try:
+            if len(rows) == 1:
+                outcome = await self._database.write(rows[0].statement, rows[0].parameters)
+            else:
+                values = [row.parameters for row in rows]
+                outcome = await self._database.write_many(rows[0].statement, values)
+        finally:
+            self._writing = False
+        return self._settle(outcome, len(rows))
+
+    def _next_rows(self) -> list[_Row]:
+        """Return the first rows that one statement writes; after a refusal one by one."""
+        if self._one_by_one:
+            return [self._rows[0]]
+        statement = self._rows[0].statement
+        alike = takewhile(lambda row: row.statement == statement, self._rows)
+        return list(islice(alike, _ROWS_AT_ONCE))
+
+    def _settle(self, outcome: Outcome, count: int) -> bool:
         if outcome is Outcome.UNREACHABLE:
             return False
-        self._rows.popleft()
+        if outcome is Outcome.REFUSED and count > 1:
+            # All or none were written: find out which of them it was.
+            self._one_by_one = count
+            return True
+        for _ in range(count):
+            row = self._rows.popleft()
+            if row.key and self._spool is not None:
+                self._spool.remove(row.key)
+        self._one_by_one = max(0, self._one_by_one - count)
         if outcome is Outcome.REFUSED:
             self._lost()
         return True
