@@ -14,6 +14,8 @@ from kamailiod.net.address import Target
 from kamailiod.net.network import Network
 from kamailiod.net.resolver import Choice
 from kamailiod.script.context import Branch, Context, Happening, Route
+from kamailiod.script.path_header import NOTE as PATH_NOTE
+from kamailiod.script.path_header import path_lines
 from kamailiod.script.transactions import Transactions, invite_key, loop_value, tell
 from kamailiod.sip.build import (
     REASONS,
@@ -233,6 +235,8 @@ class Relay:
         record = context.shared.notes.get("record_route")
         if isinstance(record, RecordRoute):
             lines = record.lines(context.source.local.record, target.local.record) + lines
+        if PATH_NOTE in context.shared.notes:
+            lines += path_lines(context.shared.notes, context.source.local, target.local)
         if branch.path:
             lines.append(b"Route: " + branch.path)
         replaced = edits.replaced
