@@ -6,26 +6,39 @@ Following a call is dialog_tracking/'s, the states are sip/dialog.py's, records 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from kamailiod.modules.dialog_tracking.attachment import (
+    BYE_ON_TIMEOUT,
+    KEEP_CALLEE_ALIVE,
+    KEEP_CALLER_ALIVE,
     NO_TIMEOUT_RESET,
     attached_dialog,
     attachment,
 )
+from kamailiod.modules.dialog_tracking.bridge import Bridge
+from kamailiod.modules.dialog_tracking.changes import Changes
 from kamailiod.modules.dialog_tracking.commands import DialogCommands
+from kamailiod.modules.dialog_tracking.control import DialogControl
+from kamailiod.modules.dialog_tracking.endings import Endings
+from kamailiod.modules.dialog_tracking.keep_alive import KeepAlive
 from kamailiod.modules.dialog_tracking.params import WITHOUT_EFFECT, DialogParams
+from kamailiod.modules.dialog_tracking.persistence import DialogPersistence
+from kamailiod.modules.dialog_tracking.profile_functions import DialogProfiles
+from kamailiod.modules.dialog_tracking.profiles import Profiles
 from kamailiod.modules.dialog_tracking.records import Records
+from kamailiod.modules.dialog_tracking.requests import DialogRequests
 from kamailiod.modules.dialog_tracking.tally import ACTIVE, EARLY
-from kamailiod.modules.dialog_tracking.tracker import BOTH, Hook, Tracker
+from kamailiod.modules.dialog_tracking.tracker import Hook, Tracker
 from kamailiod.modules.dialog_tracking.variables import DialogVariables
 from kamailiod.modules.rr import Rr
 from kamailiod.modules.tm import Tm
 from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context, Route, Value
 from kamailiod.script.module import Module, kemi
-from kamailiod.sip.dialog import Event, State
-from shm import Dialog, DialogStore, Direction
+from kamailiod.sip.dialog import direction_of
+from shm import Dialog, DialogProfileStore, DialogStore
 
 if TYPE_CHECKING:
     from kamailiod.script.services import Services
@@ -33,10 +46,18 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 1.0
 _DUE_AT_ONCE = 500
-_PROPERTIES = {b"ka-src": 2, b"ka-dst": 4, b"timeout-noreset": NO_TIMEOUT_RESET}
+_SHORTEST_KEEP_ALIVE = 30
+_LOCAL_ONLY = 1
+_PROPERTIES = {
+    b"ka-src": KEEP_CALLER_ALIVE,
+    b"ka-dst": KEEP_CALLEE_ALIVE,
+    b"timeout-noreset": NO_TIMEOUT_RESET,
+}
 
 
-class Dialogs(DialogVariables, DialogCommands, Module):
+class Dialogs(
+    DialogVariables, DialogCommands, DialogControl, DialogProfiles, DialogPersistence, Module
+):
     """Dialogs that proxied calls make, from INVITE to BYE."""
 
     name: ClassVar[str] = "dialog"
@@ -58,36 +79,77 @@ class Dialogs(DialogVariables, DialogCommands, Module):
         self._tm = services.module(Tm)
         self._rr = services.module(Rr)
         self._hooks: list[Hook] = []
-        services.on_worker("dialog.expire", self._expire)
-        services.on_worker("dialog.terminate", self._terminate)
 
     def mod_init(self) -> None:
-        """Create the store and ask tm and rr to call."""
-        records = self.services.hash_map(
-            "dialog", self.params.hash_size, 0.25, hash_length=DialogStore.HASH_LENGTH
+        """Create the stores, bring back what a database has, ask tm and rr to call."""
+        params, services = self.params, self.services
+        first = services.settings.server_id if params.h_id_start == -1 else params.h_id_start
+        dialogs = services.hash_map(
+            "dialog", params.hash_size, 0.25, hash_length=DialogStore.HASH_LENGTH
         )
-        self.store = DialogStore(records, self.params.hash_size)
-        self.tracker = Tracker(
-            self.params, self.services, Records(self.store), self._tm, self._rr, time.time
+        counts = services.hash_map(
+            "dialog_profiles", 1024, 0.02, hash_length=DialogProfileStore.HASH_LENGTH
         )
-        self.tracker.hooks = self._hooks
+        self.store = DialogStore(dialogs, params.hash_size, first, max(params.h_id_step, 1))
+        self.profiles = Profiles(
+            services, DialogProfileStore(counts), params.profiles_with_value,
+            params.profiles_no_value,
+        )  # fmt: skip
+        self._compose()
         self._tm.on_transaction(self._on_transaction)
         self._rr.on_route(self.tracker.on_route)
+        self.restore()
+
+    def _compose(self) -> None:
+        params, services = self.params, self.services
+        records = Records(self.store)
+        self.tracker = Tracker(params, services, records, self.profiles, self._rr, time.time)
+        self.tracker.hooks = self._hooks
+        if params.send_bye:
+            self.tracker.initial_properties |= BYE_ON_TIMEOUT
+        if params.timeout_noreset:
+            self.tracker.initial_properties |= NO_TIMEOUT_RESET
+        self.changes = Changes(services, records, self.profiles, lambda: self.tracker.clock())
+        self.requests = DialogRequests(params, services, self._tm)
+        seconds = self._tm.params.fr_inv_timer / 1000
+        self.endings = Endings(services, self.tracker, self.requests, seconds)
+        self.bridge = Bridge(params, services, self._tm, self.requests)
 
     def child_init(self, rank: int) -> None:
-        """Count and write late in the workers; look for deadlines in the timer process."""
-        tracker = self.tracker
-        tracker.open(self.services.statistics.counter)
+        """Count, ask and write late in the workers; look for deadlines in the timer process."""
+        tracker, timers = self.tracker, self.services.timers if rank != 0 else None
+        tracker.open(self._counter())
+        tracker.records.rank = rank
+        if timers is None:
+            return
         if rank == -1:
-            self.services.timers.every(_SWEEP_SECONDS, self.hand_out_due)
+            timers.every(_SWEEP_SECONDS, self.hand_out_due)
         elif rank > 0:
-            tracker.adopt(rank)
-            self.services.timers.every(_SWEEP_SECONDS, tracker.records.flush)
+            self.start_saving()
+            self.endings.adopt(rank)
+            timers.every(_SWEEP_SECONDS, tracker.records.flush)
+            self._keep_alive()
+
+    def _counter(self) -> Callable[[str], Callable[..., object]]:
+        if self.params.enable_stats:
+            return self.services.statistics.counter
+        return lambda name: lambda by=1: None
+
+    def _keep_alive(self) -> None:
+        params = self.params
+        if params.ka_timer > 0 and params.ka_interval > 0:
+            keep_alive = KeepAlive(
+                self.tracker.records, self.requests,
+                max(params.ka_interval, _SHORTEST_KEEP_ALIVE), max(params.ka_failed_limit, 1),
+                lambda: self.tracker.clock(),
+            )  # fmt: skip
+            self.services.timers.every(float(params.ka_timer), keep_alive.round)
 
     def child_exit(self, rank: int) -> None:
         """Write what is not written yet."""
         if rank > 0:
             self.tracker.records.flush()
+        self.finish_saving(rank)
 
     def on_change(self, hook: Hook) -> None:
         """Have a hook called when a dialog begins, is answered and has ended."""
@@ -95,9 +157,17 @@ class Dialogs(DialogVariables, DialogCommands, Module):
 
     def hand_out_due(self) -> None:
         """Tell the owners of dialogs whose deadline has come; who does not act is told again."""
-        for dialog in self.store.due(int(self.tracker.clock()), _DUE_AT_ONCE):
+        now = int(self.tracker.clock())
+        self.profiles.store.expire(now)
+        for dialog in self.store.due(now, _DUE_AT_ONCE):
+            if self.params.dlg_filter_mode & _LOCAL_ONLY and not self.is_local(dialog):
+                continue
             rank = self.owner(dialog)
             self.services.tell_worker(rank, "dialog.expire", dialog.h_entry, dialog.h_id)
+
+    def is_local(self, dialog: Dialog) -> bool:
+        """Whether a dialog's own address is one of this server's."""
+        return any(socket.text == dialog.from_socket for socket in self.services.network.sockets)
 
     def owner(self, dialog: Dialog) -> int:
         """The rank of the worker that has the call, also after a restart with fewer workers."""
@@ -119,14 +189,6 @@ class Dialogs(DialogVariables, DialogCommands, Module):
             self._begin(context)
             self.tracker.store_begun(context)
 
-    def _expire(self, h_entry: int, h_id: int) -> None:
-        self.tracker.expire(h_entry, h_id)
-
-    def _terminate(self, h_entry: int, h_id: int) -> None:
-        dialog = self.tracker.records.get(h_entry, h_id)
-        if dialog is not None:
-            self.tracker.terminate(dialog, Event.BYE)
-
     def _begin(self, context: Context) -> bool:
         timeout = attachment(context).timeout
         if not timeout and self.params.timeout_avp:
@@ -135,7 +197,16 @@ class Dialogs(DialogVariables, DialogCommands, Module):
             if isinstance(value, bytes):
                 value = int(value) if value.isdigit() else 0
             timeout = value or 0
-        return self.tracker.begin(context, timeout or self.params.default_timeout)
+        return self.tracker.begin(
+            context, timeout or self.params.default_timeout, self._request_uri(context)
+        )
+
+    def _request_uri(self, context: Context) -> bytes:
+        name = self.params.ruri_pvar
+        if name == "$ru":
+            return context.uri
+        value = self.services.variables.accessors[name.encode()].get(context)
+        return value if isinstance(value, bytes) else context.uri
 
     @kemi("dialog.dlg_manage", routes=Route.REQUEST)
     def dlg_manage(self, context: Context) -> int:
@@ -155,7 +226,7 @@ class Dialogs(DialogVariables, DialogCommands, Module):
         note = attachment(context)
         note.timeout = timeout
         if note.dialog is not None:
-            self._set_timeout(note.dialog, timeout, note.is_stored)
+            self.changes.make(note.dialog, "lifetime", timeout, is_stored=note.is_stored)
         return 1
 
     @kemi("dialog.dlg_set_timeout_id", native="dlg_set_timeout")
@@ -164,15 +235,7 @@ class Dialogs(DialogVariables, DialogCommands, Module):
         dialog = self.tracker.records.get(h_entry, h_id)
         if dialog is None or timeout <= 0:
             return -1
-        self._set_timeout(dialog, timeout, True)
-        return 1
-
-    def _set_timeout(self, dialog: Dialog, timeout: int, is_stored: bool) -> None:
-        dialog.timeout = timeout
-        if dialog.state == State.CONFIRMED:
-            dialog.expires = int(self.tracker.clock()) + timeout
-        if is_stored and dialog.state != State.DELETED:
-            self.tracker.records.write_later(dialog)
+        return 1 if self.changes.make(dialog, "lifetime", timeout) else -1
 
     @kemi("dialog.var_sets", "dialog.set_dlg_var", native=())
     def var_sets(self, context: Context, name: bytes, value: bytes) -> int:
@@ -214,20 +277,13 @@ class Dialogs(DialogVariables, DialogCommands, Module):
     @kemi("dialog.dlg_get")
     def dlg_get(self, context: Context, callid: bytes, ftag: bytes, ttag: bytes) -> int:
         """Make the dialog of this Call-ID and tags the current one."""
+        if not callid or not ftag:
+            return -1
         dialog = self.tracker.records.find(callid, ftag, ttag)
         if dialog is None:
             return -1
-        attachment(context).attach(dialog, Direction.DOWNSTREAM)
+        attachment(context).attach(dialog, direction_of(dialog, ftag, ttag))
         return 1
-
-    @kemi("dialog.dlg_bye")
-    def dlg_bye(self, context: Context, side: bytes) -> int:
-        """End the dialog with BYE to "caller", "callee" or "all"."""
-        dialog = attached_dialog(context)
-        if dialog is None or dialog.state < State.UNACKNOWLEDGED:
-            return -1
-        towards = _SIDES.get(side.lower(), BOTH)
-        return 1 if self.tracker.terminate(dialog, Event.BYE, towards) else -1
 
     @kemi("dialog.dlg_setflag")
     def dlg_setflag(self, context: Context, flag: int) -> int:
@@ -257,26 +313,17 @@ class Dialogs(DialogVariables, DialogCommands, Module):
 
     @kemi("dialog.dlg_set_property")
     def dlg_set_property(self, context: Context, name: bytes) -> int:
-        """Set a property of the dialog: timeout-noreset, ka-src or ka-dst."""
+        """Set a property of the dialog, or of the one to come: timeout-noreset, ka-src, ka-dst."""
         return self._change_property(context, name, True)
 
-    @kemi("dialog.dlg_reset_property", native=())
+    @kemi("dialog.dlg_reset_property")
     def dlg_reset_property(self, context: Context, name: bytes) -> int:
-        """Clear a property of the dialog."""
+        """Clear a property of the dialog, or of the one to come."""
         return self._change_property(context, name, False)
 
     def _change_property(self, context: Context, name: bytes, value: bool) -> int:
-        note = attachment(context)
-        dialog, mask = note.dialog, _PROPERTIES.get(name, 0)
-        if dialog is None or not mask:
+        mask = _PROPERTIES.get(name, 0)
+        if not mask:
             return -1
-        dialog.flags = dialog.flags | mask if value else dialog.flags & ~mask
-        if note.is_stored:
-            self.tracker.records.write_later(dialog)
+        self.set_property(attachment(context), mask, value)
         return 1
-
-
-_SIDES: dict[bytes, tuple[Direction, ...]] = {
-    b"caller": (Direction.UPSTREAM,),
-    b"callee": (Direction.DOWNSTREAM,),
-}

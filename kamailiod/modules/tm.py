@@ -138,6 +138,10 @@ class Tm(Module):
         """Send a request of our own; callback(status, reply or None) hears of its final reply."""
         return self._sender.send(request, callback)
 
+    def send_ack(self, request: LocalRequest) -> bool:
+        """Send the ACK of a 2xx to an INVITE of our own."""
+        return self._sender.send_ack(request)
+
     @kemi("tm.t_relay", routes=Route.REQUEST | Route.FAILURE, waits=True)
     def t_relay(self, context: Context) -> int | Wait:
         """Forward the request to its destinations; 1 when it went to at least one."""

@@ -74,6 +74,19 @@ class RequestSender:
         task.add_done_callback(lambda done: done.exception())
         return True
 
+    def send_ack(self, request: LocalRequest) -> bool:
+        """Send the ACK of a 2xx (RFC 3261 13.2.2.4): once, for no transaction answers it."""
+        hop = request.uri
+        if request.routes:
+            first = parse_name_addr(request.routes[0])
+            hop = first.uri_text if first is not None else hop
+        found = self._services.network.resolve(hop)
+        target = self._target(found, request.socket) if isinstance(found, (tuple, list)) else None
+        if target is None:
+            return False
+        branch_id = self._transactions.next_branch_id(0, 0)
+        return self._services.network.send(target, self._bytes(request, target, branch_id))
+
     def _send_to(
         self, request: LocalRequest, found: Sequence[Choice] | None, callback: Callback
     ) -> bool:

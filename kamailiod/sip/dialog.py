@@ -94,9 +94,9 @@ def request_within(dialog: Dialog, method: bytes, direction: Direction) -> Reque
 def direction_of(dialog: Dialog, from_tag: bytes, to_tag: bytes) -> Direction | None:
     """Return the way a request with these tags goes, None when it is of another dialog.
 
-    The callee's tag is not compared before the callee has one.
+    The callee's tag is not compared before the answer: until then forks have several.
     """
-    callee = dialog.to_tag
+    callee = dialog.to_tag if dialog.state >= State.UNACKNOWLEDGED else b""
     if dialog.from_tag == from_tag and (not callee or callee == to_tag):
         return Direction.DOWNSTREAM
     if dialog.from_tag == to_tag and (not callee or callee == from_tag):
@@ -122,7 +122,11 @@ def from_request(request: SipMessage) -> Dialog | None:
     )
 
 
-def take_answer(dialog: Dialog, answer: SipMessage, cookie: bytes) -> None:
+KEEP_TOWARDS_CALLEE, KEEP_TOWARDS_CALLER = 1, 2
+"""Modes of take_answer: in which sides' route sets our own entries stay."""
+
+
+def take_answer(dialog: Dialog, answer: SipMessage, cookie: bytes, keep: int = 0) -> None:
     """Enter what the 2xx to the INVITE says: tag, contact and route set of the callee.
 
     The callee's route set is what proxies behind this one recorded: the entries above our own,
@@ -131,15 +135,20 @@ def take_answer(dialog: Dialog, answer: SipMessage, cookie: bytes) -> None:
     dialog.to_tag = answer.to_tag or dialog.to_tag
     dialog.to_contact = contact_uri(answer) or dialog.to_contact
     bodies = answer.headers(b"record-route")
-    if bodies and cookie in bodies[0] and b"," not in bodies[0]:
+    if bodies and cookie in bodies[0] and b"," not in bodies[0] and not keep:
         return  # nobody behind us stays in the path: the usual case needs no parsing
     recorded = answer.addresses(b"record-route") or []
-    behind = len(recorded) - len(split_routes(dialog.from_route_set))
+    before = split_routes(dialog.from_route_set)
+    ours = len(recorded) - len(before)
+    behind = max(ours, 0)
     for number, entry in enumerate(recorded):
         if cookie in entry.uri_text or cookie in entry.parameters:
             behind = number
             break
-    dialog.to_route_set = _joined(recorded[: max(behind, 0)][::-1])
+    last = ours if keep & KEEP_TOWARDS_CALLEE else behind
+    dialog.to_route_set = _joined(recorded[: max(last, 0)][::-1])
+    if keep & KEEP_TOWARDS_CALLER:
+        dialog.from_route_set = _joined(recorded[behind:])
 
 
 def contact_uri(message: SipMessage) -> bytes:

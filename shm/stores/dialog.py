@@ -27,6 +27,8 @@ _NUMBERS: Final = struct.Struct(">II")
 _ENTRY: Final = struct.Struct(">I")
 _PREFIX: Final = struct.Struct("<BB")
 _PREFIX_SIZE: Final = _PREFIX.size
+_ANSWERED: Final = 3
+"""The first state in which the callee has one tag only; before, forks have several."""
 
 
 class Direction(enum.IntEnum):
@@ -78,18 +80,25 @@ DialogChange = Callable[[Dialog], Dialog | Literal[Keep.KEEP] | None]
 class DialogStore:
     """All dialogs of a server, in a map made with `hash_length=DialogStore.HASH_LENGTH`.
 
-    `size` is the number of h_entry values, as the hash_size of Kamailio's dialog module.
+    `size` is the number of h_entry values, as the hash_size of Kamailio's dialog module; an h_id
+    is `first` and a multiple of `step`, so that servers that share a database do not meet.
     """
 
     HASH_LENGTH: Final = _ENTRY.size
 
-    __slots__ = ("_map", "_size")
+    __slots__ = ("_bits", "_first", "_map", "_size", "_step")
 
-    def __init__(self, records: HashMap, size: int = 4096) -> None:
+    def __init__(
+        self, records: HashMap, size: int = 4096, first: int = 0, step: int = 1
+    ) -> None:
         if records.hash_length != self.HASH_LENGTH:
             raise RecordError(f"the map of dialogs needs the hash length {self.HASH_LENGTH}")
         self._map = records
         self._size = size
+        self._first = first
+        self._step = step
+        # Below 2**31, as the columns of the database's table are signed.
+        self._bits = 31 - (step - 1).bit_length() - (first > 0)
 
     def entry(self, call_id: bytes) -> int:
         """Give the h_entry of a Call-ID."""
@@ -102,12 +111,24 @@ class DialogStore:
         with self._map.locked(prefix):
             taken = {_NUMBERS.unpack_from(found.key)[1] for found in self._map.matching(prefix)}
             # A random number: a request of a dialog long gone must not find a later one.
-            while (identity := getrandbits(31)) in taken or not identity:
-                continue
+            identity = 0
+            while not identity or identity in taken:
+                identity = self._first + self._step * getrandbits(self._bits)
             dialog.h_entry = entry
             dialog.h_id = identity
             stored = self._map.put(_key(dialog), _encode(dialog), dialog.expires)
         return dialog if stored else None
+
+    def restore(self, dialog: Dialog) -> bool:
+        """Store a dialog under the numbers it has; False when it is there already, or no room."""
+        added = False
+
+        def change(value: bytes | None, _: int) -> Change:
+            nonlocal added
+            added = value is None
+            return (_encode(dialog), dialog.expires) if added else KEEP
+
+        return self._map.update(_key(dialog), change) and added
 
     def put(self, dialog: Dialog) -> bool:
         """Write a stored dialog anew without reading it first; False when there is no room.
@@ -126,7 +147,7 @@ class DialogStore:
     ) -> tuple[Dialog, Direction] | None:
         """Give the dialog that a message with these tags belongs to, and the message's direction.
 
-        A dialog whose callee has no tag yet is found by the caller's tag alone.
+        A dialog that is not answered yet is found by the caller's tag alone.
         """
         for record in self._map.matching(_ENTRY.pack(self.entry(call_id))):
             if record.key[_NUMBERS.size :] == call_id:
@@ -196,7 +217,7 @@ _PROFILES: Final = _names.index("profiles")
 
 
 def _direction(dialog: Dialog, from_tag: bytes, to_tag: bytes) -> Direction | None:
-    caller, callee = dialog.from_tag, dialog.to_tag
+    caller, callee = dialog.from_tag, dialog.to_tag if dialog.state >= _ANSWERED else b""
     if caller == from_tag and callee in (to_tag, b""):
         return Direction.DOWNSTREAM
     if caller == to_tag and callee in (from_tag, b""):

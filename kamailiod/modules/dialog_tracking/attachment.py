@@ -12,25 +12,30 @@ NOTE = "dialog"
 """The name of the note in Shared.notes."""
 
 BYE_ON_TIMEOUT = 1
-"""Dialog flag: send BYE to both sides at the deadline (Kamailio's iflags)."""
+"""Property: send BYE to both sides at the deadline (Kamailio's iflags, as all of these)."""
+KEEP_CALLER_ALIVE = 2
+"""Property ka-src: ask the caller by OPTIONS whether it is still in the call."""
+KEEP_CALLEE_ALIVE = 4
+"""Property ka-dst: ask the callee."""
 NO_TIMEOUT_RESET = 8
-"""Dialog flag: requests within the dialog do not move its deadline (property timeout-noreset)."""
+"""Property timeout-noreset: requests within the dialog do not move its deadline."""
 
 
 class Attachment:
     """The dialog of a message, and what the script wants of the one that may begin with it.
 
     `dialog` is None before there is one and `is_stored` tells whether it is in shared memory.
-    `variables`, `flags`, `timeout` (seconds, 0: not set), `bye_on_timeout` and `toroute` are for
-    a dialog to come.
+    `variables`, `flags`, `properties`, `profiles`, `timeout` (seconds, 0: not set) and `toroute`
+    are for a dialog to come.
     """
 
     __slots__ = (
-        "bye_on_timeout",
         "dialog",
         "direction",
         "flags",
         "is_stored",
+        "profiles",
+        "properties",
         "timeout",
         "toroute",
         "variables",
@@ -43,7 +48,8 @@ class Attachment:
         self.variables: dict[bytes, bytes] = {}
         self.flags = 0
         self.timeout = 0
-        self.bye_on_timeout = False
+        self.properties = 0
+        self.profiles: list[tuple[bytes, bytes]] = []
         self.toroute = b""
 
     def attach(self, dialog: Dialog, direction: Direction | None) -> None:

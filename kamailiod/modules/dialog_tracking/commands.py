@@ -5,13 +5,21 @@ They run in the RPC process: they read shared memory, and have a call's own work
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
+from kamailiod.modules.dialog_tracking.listing import (
+    BRIEF,
+    MATCHED,
+    OPERATORS,
+    described,
+    file_line,
+)
 from kamailiod.modules.dialog_tracking.tracker import Tracker
 from kamailiod.script.module import Module, RpcFault, rpc
 from kamailiod.sip.dialog import State
-from shm import Dialog, DialogStore
+from shm import Dialog, DialogStore, Direction
 
 
 class DialogCommands(Module):
@@ -24,34 +32,64 @@ class DialogCommands(Module):
         """The rank of the worker that has the call."""
         raise NotImplementedError
 
+    def is_local(self, dialog: Dialog) -> bool:
+        """Whether a dialog's own address is one of this server's."""
+        raise NotImplementedError
+
     @rpc("dlg.list")
     def list_dialogs(self) -> object:
         """List all dialogs with all their fields."""
         return self._described(self.store.items())
+
+    @rpc("dlg.list_ctx")
+    def list_dialogs_with_context(self) -> object:
+        """List all dialogs; no module adds anything to them here."""
+        return self.list_dialogs()
+
+    @rpc("dlg.dump_file")
+    def dump_file(self, path: str) -> object:
+        """Append all dialogs to a file, a line of JSON each."""
+        now = int(self.tracker.clock())
+        try:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.writelines(f"{file_line(dialog, now)}\n" for dialog in self.store.items())
+        except OSError as error:
+            raise RpcFault(500, f"cannot write {path}: {error.strerror}") from None
+        return {}
 
     @rpc("dlg.dlg_list")
     def list_call(self, callid: str, ftag: str = "") -> object:
         """List the dialogs of one Call-ID, or the one that also has this From tag."""
         return self._described(self._of_call(callid, ftag)) or {}
 
+    @rpc("dlg.dlg_list_ctx")
+    def list_call_with_context(self, callid: str, ftag: str = "") -> object:
+        """List the dialogs of one Call-ID; no module adds anything to them here."""
+        return self.list_call(callid, ftag)
+
     @rpc("dlg.list_match")
     def list_match(self, key: str, op: str, value: str, limit: int = 0) -> object:
-        """List dialogs whose ruri, furi, turi, callid, sflags or stimestamp fits a value.
+        """List dialogs whose ruri, furi, turi, callid, sflags or start_ts fits a value.
 
         Operators are eq, ne, re and sw for text, eq, lt and gt for numbers.
         """
-        if key not in _MATCHED:
+        if key not in MATCHED:
             raise RpcFault(500, "Invalid matching key parameter")
-        if op not in _OPERATORS:
+        if op not in OPERATORS:
             raise RpcFault(500, "Invalid matching operator parameter")
-        read, operator = _MATCHED[key], _OPERATORS[op]
+        read, operator = MATCHED[key], OPERATORS[op]
         found = [dialog for dialog in self.store.items() if operator(read(dialog), value)]
         return self._described(found[:limit] if limit > 0 else found)
+
+    @rpc("dlg.list_match_ctx")
+    def list_match_with_context(self, key: str, op: str, value: str, limit: int = 0) -> object:
+        """List matching dialogs; no module adds anything to them here."""
+        return self.list_match(key, op, value, limit)
 
     @rpc("dlg.briefing")
     def briefing(self, fields: str = "ftcFT") -> object:
         """List all dialogs shortly; `fields` picks by letter which fields beside the numbers."""
-        picked = [_BRIEF[letter] for letter in fields if letter in _BRIEF]
+        picked = [BRIEF[letter] for letter in fields if letter in BRIEF]
         return [
             {"h_entry": dialog.h_entry, "h_id": dialog.h_id}
             | {name: read(dialog) for name, read in picked}
@@ -60,8 +98,10 @@ class DialogCommands(Module):
 
     @rpc("dlg.stats_active")
     def stats_active(self, mode: int = 0) -> object:
-        """Count the dialogs by state."""
+        """Count the dialogs by state; with a mode only those of this server's addresses."""
         counts = self.store.counts()
+        if mode:
+            counts = Counter(held.state for held in self.store.items() if self.is_local(held))
         answer = {
             "starting": counts[State.UNCONFIRMED],
             "connecting": counts[State.EARLY],
@@ -76,19 +116,43 @@ class DialogCommands(Module):
         return self._ask_to_end(self._find(callid, ftag, ttag, "Couldnt find callid in dialog"))
 
     @rpc("dlg.end_dlg")
-    def end_dialog(self, h_entry: int, h_id: int) -> object:
-        """End a call, found by its numbers, with BYE to both sides."""
+    def end_dialog(self, h_entry: int, h_id: int, headers: str = "") -> object:
+        """End a call, found by its numbers, with BYE to both sides and these headers in it."""
         dialog = self.store.get(h_entry, h_id)
         if dialog is None:
             raise RpcFault(404, "Dialog not found")
-        return self._ask_to_end(dialog)
+        return self._ask_to_end(dialog, headers)
+
+    @rpc("dlg.set_state")
+    def set_state(self, callid: str, ftag: str, ttag: str, state: int = 5) -> object:
+        """Force a dialog into a state; 5 removes it without events and BYE."""
+        if not State.UNCONFIRMED <= state <= State.DELETED:
+            raise RpcFault(500, "Invalid state value")
+        dialog = self._find(callid, ftag, ttag, "Dialog not found")
+        self._tell(dialog, "dialog.state", state)
+        return "Done"
+
+    @rpc("dlg.bridge_dlg")
+    def bridge_dialog(self, caller: str, callee: str, proxy: str = ".", body: str = ".") -> object:
+        """Call somebody and refer it to somebody else; "." for no proxy and a body of ours.
+
+        The body is that of the INVITE; "_" sends it without.
+        """
+        sdp = None if body == "." else b"" if body in ("", "_") else body.encode()
+        over = b"" if proxy == "." else proxy.encode()
+        call = (caller.encode(), callee.encode(), over, sdp)
+        if not self.services.tell_worker(1, "dialog.bridge", *call):
+            raise RpcFault(500, "No worker can be reached")
+        return {}
 
     @rpc("dlg.is_alive")
     def is_alive(self, callid: str, ftag: str, ttag: str) -> object:
-        """Tell whether a dialog goes on."""
+        """Tell whether a call goes on: answered and not ended."""
         found = self.store.find(callid.encode(), ftag.encode(), ttag.encode())
         if found is None:
             raise RpcFault(404, "Dialog not found")
+        if found[0].state != State.CONFIRMED:
+            raise RpcFault(500, "Dialog not in confirmed state")
         return "Alive"
 
     def _find(self, callid: str, ftag: str, ttag: str, missing: str) -> Dialog:
@@ -97,11 +161,15 @@ class DialogCommands(Module):
             raise RpcFault(500, missing)
         return found[0]
 
-    def _ask_to_end(self, dialog: Dialog) -> object:
-        rank = self.owner(dialog)
-        if not self.services.tell_worker(rank, "dialog.terminate", dialog.h_entry, dialog.h_id):
-            raise RpcFault(500, "The call's worker cannot be reached")
+    def _ask_to_end(self, dialog: Dialog, headers: str = "") -> object:
+        sides = [int(side) for side in Direction]
+        self._tell(dialog, "dialog.terminate", sides, headers.encode())
         return {}
+
+    def _tell(self, dialog: Dialog, name: str, *arguments: object) -> None:
+        rank = self.owner(dialog)
+        if not self.services.tell_worker(rank, name, dialog.h_entry, dialog.h_id, *arguments):
+            raise RpcFault(500, "The call's worker cannot be reached")
 
     def _of_call(self, callid: str, ftag: str) -> list[Dialog]:
         wanted, tag = callid.encode(), ftag.encode()
@@ -114,76 +182,3 @@ class DialogCommands(Module):
     def _described(self, dialogs: Iterable[Dialog]) -> list[dict[str, object]]:
         now = int(self.tracker.clock())
         return [described(dialog, now) for dialog in dialogs]
-
-
-def described(dialog: Dialog, now: int) -> dict[str, object]:
-    """Return a dialog as dlg.list shows it."""
-    return {
-        "h_entry": dialog.h_entry,
-        "h_id": dialog.h_id,
-        "ref": 1,
-        "call-id": _shown(dialog.call_id),
-        "from_uri": _shown(dialog.from_uri),
-        "to_uri": _shown(dialog.to_uri),
-        "state": int(dialog.state),
-        "start_ts": dialog.start_time,
-        "init_ts": dialog.init_time,
-        "end_ts": 0,
-        "duration": now - dialog.start_time if dialog.start_time else 0,
-        "timeout": dialog.expires,
-        "lifetime": dialog.timeout,
-        "dflags": dialog.flags,
-        "sflags": dialog.sflags,
-        "iflags": dialog.flags,
-        "caller": {
-            "tag": _shown(dialog.from_tag),
-            "contact": _shown(dialog.from_contact),
-            "cseq": _shown(dialog.from_cseq),
-            "route_set": _shown(dialog.from_route_set),
-            "socket": _shown(dialog.from_socket),
-        },
-        "callee": {
-            "tag": _shown(dialog.to_tag),
-            "contact": _shown(dialog.to_contact),
-            "cseq": _shown(dialog.to_cseq),
-            "route_set": _shown(dialog.to_route_set),
-            "socket": _shown(dialog.to_socket),
-        },
-        "profiles": [{_shown(name): _shown(value)} for name, value in dialog.profiles],
-        "variables": [{_shown(name): _shown(value)} for name, value in dialog.variables.items()],
-    }
-
-
-def _shown(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-_BRIEF: Mapping[str, tuple[str, Callable[[Dialog], object]]] = {
-    "f": ("from_uri", lambda dialog: _shown(dialog.from_uri)),
-    "t": ("to_uri", lambda dialog: _shown(dialog.to_uri)),
-    "c": ("call-id", lambda dialog: _shown(dialog.call_id)),
-    "F": ("from_tag", lambda dialog: _shown(dialog.from_tag)),
-    "T": ("to_tag", lambda dialog: _shown(dialog.to_tag)),
-    "I": ("init_ts", lambda dialog: dialog.init_time),
-    "S": ("start_ts", lambda dialog: dialog.start_time),
-    "E": ("end_ts", lambda dialog: 0),
-    "s": ("state", lambda dialog: int(dialog.state)),
-}
-
-_MATCHED: Mapping[str, Callable[[Dialog], str]] = {
-    "ruri": lambda dialog: _shown(dialog.request_uri),
-    "furi": lambda dialog: _shown(dialog.from_uri),
-    "turi": lambda dialog: _shown(dialog.to_uri),
-    "callid": lambda dialog: _shown(dialog.call_id),
-    "sflags": lambda dialog: str(dialog.sflags),
-    "stimestamp": lambda dialog: str(dialog.start_time),
-}
-
-_OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
-    "eq": lambda held, value: held == value,
-    "ne": lambda held, value: held != value,
-    "sw": lambda held, value: held.startswith(value),
-    "re": lambda held, value: re.search(value, held) is not None,
-    "lt": lambda held, value: held.isdigit() and value.isdigit() and int(held) < int(value),
-    "gt": lambda held, value: held.isdigit() and value.isdigit() and int(held) > int(value),
-}

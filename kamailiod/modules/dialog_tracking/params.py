@@ -86,18 +86,13 @@ class DialogParams(Params):
 
 
 WITHOUT_EFFECT = (
-    "bridge_contact", "bridge_controller", "bye_early_code", "bye_early_reason",
-    "call_id_column", "db_fetch_rows", "db_mode", "db_skip_load", "db_update_period", "db_url",
-    "debug_variables", "dlg_ctxiuid_mode", "dlg_filter_mode", "dlg_mode", "dmq_peer_id",
-    "enable_dmq", "enable_dmq_ka_iflags_sync", "enable_stats", "end_timeout",
-    "from_contact_column", "from_cseq_column", "from_route_column", "from_sock_column",
-    "from_tag_column", "from_uri_column", "h_entry_column", "h_id_column", "h_id_start",
-    "h_id_step", "initial_cbs_inscript", "ka_failed_limit", "ka_interval", "ka_timer",
-    "keep_proxy_rr", "lreq_callee_headers", "profiles_no_value", "profiles_with_value",
-    "ruri_pvar", "sflags_column", "start_time_column", "state_column", "table_name",
-    "timeout_column", "timer_procs", "to_contact_column", "to_cseq_column", "to_route_column",
-    "to_sock_column", "to_tag_column", "to_uri_column", "toroute_name_column",
-    "track_cseq_updates", "vars_h_entry_column", "vars_h_id_column", "vars_key_column",
-    "vars_table_name", "vars_value_column", "wait_ack", "xavp_cfg",
+    "bye_early_code", "bye_early_reason", "debug_variables", "dlg_ctxiuid_mode", "dlg_mode",
+    "dmq_peer_id", "enable_dmq", "enable_dmq_ka_iflags_sync", "end_timeout", "timer_procs",
+    "track_cseq_updates", "wait_ack", "xavp_cfg",
 )  # fmt: skip
-"""Modparams that are taken but change nothing yet."""
+"""Modparams that are taken but change nothing.
+
+A dialog that has ended is removed at once (end_timeout, wait_ack), deadlines cost the timer process
+nothing (timer_procs), no function here changes a CSeq (track_cseq_updates), there is no dmq; the
+rest is of later releases.
+"""

@@ -7,16 +7,33 @@ survive the worker at once (a dialog's beginning, answer and end) is written at 
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from shm import Dialog, DialogStore, RecordError
 
 
-class Records:
-    """The dialogs that this process has at hand, above the store that all processes share."""
+class Saving(Protocol):
+    """What keeps dialogs in a database beside the store."""
 
-    __slots__ = ("_changed", "_known", "store")
+    def written(self, dialog: Dialog) -> None:
+        """A dialog was written."""
+
+    def removed(self, dialog: Dialog) -> None:
+        """A dialog was removed."""
+
+
+class Records:
+    """The dialogs that this process has at hand, above the store that all processes share.
+
+    `rank` is this process's: only dialogs it owns are kept at hand, as others change elsewhere.
+    """
+
+    __slots__ = ("_changed", "_known", "rank", "saving", "store")
 
     def __init__(self, store: DialogStore) -> None:
         self.store = store
+        self.rank = 0
+        self.saving: Saving | None = None
         self._known: dict[tuple[int, int], Dialog] = {}
         self._changed: dict[tuple[int, int], Dialog] = {}
 
@@ -30,15 +47,24 @@ class Records:
             self._known[created.h_entry, created.h_id] = created
         return created
 
+    def keep(self, dialog: Dialog) -> None:
+        """Have a dialog at hand that takes the place of the record with its numbers."""
+        self._known[dialog.h_entry, dialog.h_id] = dialog
+        self.write(dialog)
+
     def get(self, h_entry: int, h_id: int) -> Dialog | None:
         """Return the dialog of these numbers, None when there is none."""
         known = self._known.get((h_entry, h_id))
         if known is not None:
             return known
         read = self.store.get(h_entry, h_id)
-        if read is not None:
+        if read is not None and read.owner == self.rank:
             self._known[h_entry, h_id] = read
         return read
+
+    def known(self) -> list[Dialog]:
+        """Return the dialogs at hand: all that this process has heard of since it started."""
+        return list(self._known.values())
 
     def find(self, call_id: bytes, from_tag: bytes, to_tag: bytes) -> Dialog | None:
         """Return the dialog that a message with these tags belongs to, either direction."""
@@ -46,6 +72,8 @@ class Records:
         if found is None:
             return None
         read = found[0]
+        if read.owner != self.rank:
+            return read
         return self._known.setdefault((read.h_entry, read.h_id), read)
 
     def write(self, dialog: Dialog) -> bool:
@@ -55,9 +83,12 @@ class Records:
         if self._known.get(numbers) is not dialog:
             return False
         try:
-            return self.store.put(dialog)
+            stored = self.store.put(dialog)
         except RecordError:
             return False
+        if self.saving is not None:
+            self.saving.written(dialog)
+        return stored
 
     def write_later(self, dialog: Dialog) -> None:
         """Write a dialog at the next flush, unless it ends before."""
@@ -71,8 +102,10 @@ class Records:
                 self.write(dialog)
 
     def remove(self, dialog: Dialog) -> bool:
-        """Remove a dialog; False when it was gone already, so that only one caller ends it."""
+        """Remove a dialog; False when it was gone already."""
         numbers = (dialog.h_entry, dialog.h_id)
         self._changed.pop(numbers, None)
         self._known.pop(numbers, None)
+        if self.saving is not None:
+            self.saving.removed(dialog)
         return self.store.delete(*numbers)

@@ -1,7 +1,7 @@
-"""Following calls: from the INVITE's transaction and requests within to states, events and BYEs.
+"""Following calls: from the INVITE's transaction and requests within to states and events.
 
-Owns when a dialog begins, changes and ends; sip/dialog.py says what the states are, Records
-keeps them.  It knows nothing of script functions.
+Owns when a dialog begins, changes and ends by what its sides do; endings.py ends it on our own
+account, sip/dialog.py says what the states are, Records keeps them. It knows no script function.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kamailiod.modules.dialog_tracking.attachment import (
-    BYE_ON_TIMEOUT,
     NO_TIMEOUT_RESET,
     NOTE,
     Attachment,
@@ -18,9 +17,8 @@ from kamailiod.modules.dialog_tracking.attachment import (
 )
 from kamailiod.modules.dialog_tracking.records import Records
 from kamailiod.modules.dialog_tracking.tally import Tally
-from kamailiod.modules.tm import LocalRequest, Tm
 from kamailiod.script.context import Context, Happening, Route
-from kamailiod.script.log import ERROR, WARNING
+from kamailiod.script.log import ERROR
 from kamailiod.sip.dialog import (
     Event,
     State,
@@ -30,7 +28,6 @@ from kamailiod.sip.dialog import (
     from_request,
     next_state,
     parse_cookie,
-    request_within,
     take_answer,
 )
 from kamailiod.sip.message import SipMessage
@@ -39,11 +36,13 @@ from shm import Dialog, Direction
 
 if TYPE_CHECKING:
     from kamailiod.modules.dialog_tracking.params import DialogParams
+    from kamailiod.modules.dialog_tracking.profiles import Profiles
     from kamailiod.modules.rr import Rr
     from kamailiod.script.services import Services
     from kamailiod.sip.transaction import Transaction
 
-BOTH = (Direction.DOWNSTREAM, Direction.UPSTREAM)
+COOKIE_ALONE, COOKIE_OR_TAGS, TAGS_ALONE = 0, 1, 2
+"""dlg_match_mode: how a request within a dialog finds it."""
 
 Hook = Callable[[Context, Dialog, Event | None], None]
 """Called as hook(context, dialog, event); the event is None when a dialog begins."""
@@ -61,22 +60,23 @@ class Tracker:
         params: DialogParams,
         services: Services,
         records: Records,
-        tm: Tm,
+        profiles: Profiles,
         rr: Rr,
         clock: Callable[[], float],
     ) -> None:
         self.params = params
         self.services = services
         self.records = records
+        self.profiles = profiles
         self.hooks: list[Hook] = []
         self.clock = clock
-        self._tm = tm
+        self.initial_properties = 0
+        self.orphans: dict[bytes, Dialog] = {}
         self._rr = rr
+        self._match_mode = params.dlg_match_mode
         self._cookie_name = params.rr_param.encode()
         self._in_setup: dict[bytes, Dialog] = {}
-        self._headers = tuple(
-            line for line in params.dlg_extra_hdrs.encode().split(b"\r\n") if line
-        )
+        self._hooks_in_script = params.initial_cbs_inscript != 0
         self.tally: Tally
         self.count_processed: Callable[[], object]
         self.count_failed: Callable[[], object]
@@ -89,7 +89,7 @@ class Tracker:
         self.count_failed = counter("dialog:failed_dialogs")
         self.count_expired = counter("dialog:expired_dialogs")
 
-    def begin(self, context: Context, timeout: int) -> bool:
+    def begin(self, context: Context, timeout: int, request_uri: bytes) -> bool:
         """Follow an initial INVITE; the dialog is stored as soon as there is a transaction.
 
         Until then a stateless answer of the script costs nothing and leaves nothing.
@@ -102,19 +102,23 @@ class Tracker:
         known = self._in_setup.get(request.call_id) if self.params.detect_spirals else None
         if known is not None and known.from_tag == dialog.from_tag:
             note.attach(known, Direction.DOWNSTREAM)
+            self._add_cookie(context, known)
             return True
         dialog.timeout = timeout
+        dialog.request_uri = request_uri
         dialog.variables = note.variables
         dialog.toroute = note.toroute
         dialog.sflags = note.flags
-        if note.bye_on_timeout or self.params.send_bye:
-            dialog.flags |= BYE_ON_TIMEOUT
-        if self.params.timeout_noreset:
-            dialog.flags |= NO_TIMEOUT_RESET
+        dialog.flags = note.properties | self.initial_properties
         dialog.from_socket = dialog.to_socket = context.source.local.text
         dialog.owner = self.services.rank
         note.dialog = dialog
         note.direction = Direction.DOWNSTREAM
+        if note.profiles:
+            self.profiles.stored(note)
+            self.profiles.watch(note)
+        if self._hooks_in_script:
+            self._call_hooks(context, dialog, None)
         context.shared.listeners.append(self._listen)
         if context.transaction is not None:
             self.store_begun(context)
@@ -129,10 +133,19 @@ class Tracker:
         now = int(self.clock())
         dialog.init_time = now
         dialog.expires = now + self.params.early_timeout
-        self._call_hooks(context, dialog, None)
-        stored = self.records.create(dialog)
+        if not self._hooks_in_script:
+            self._call_hooks(context, dialog, None)
+        if note.profiles:
+            self.profiles.stored(note)
+        if self.orphans and self._adopts(dialog):
+            self.records.keep(dialog)
+            stored: Dialog | None = dialog
+        else:
+            stored = self.records.create(dialog)
+            self.count_processed()
         if stored is None:
             note.dialog = None
+            self.profiles.ended(dialog)
             self.services.log.line(
                 ERROR, "dialog", "no room for a dialog: the call is not followed"
             )
@@ -140,25 +153,47 @@ class Tracker:
         note.dialog = stored
         note.is_stored = True
         self._in_setup[stored.call_id] = stored
-        self.count_processed()
-        self._rr.add_parameter(context, self._cookie(stored))
+        self._add_cookie(context, stored)
+
+    def _adopts(self, dialog: Dialog) -> bool:
+        # The INVITE has come before, to a worker that died with its transaction: its
+        # retransmission goes on with that record, a later INVITE of the call shows it is over.
+        orphan = self.orphans.get(dialog.call_id)
+        if orphan is None or orphan.from_tag != dialog.from_tag:
+            return False
+        del self.orphans[dialog.call_id]
+        if orphan.from_cseq != dialog.from_cseq:
+            context = self.services.faked_context()
+            attachment(context).attach(orphan, None)
+            self.end(context, orphan, Event.FAILED)
+            return False
+        self.profiles.ended(orphan)
+        self.tally.moved(orphan.state, State.UNCONFIRMED)
+        dialog.h_entry, dialog.h_id = orphan.h_entry, orphan.h_id
+        dialog.init_time = orphan.init_time
+        return True
+
+    def _add_cookie(self, context: Context, dialog: Dialog) -> None:
+        if self._match_mode != TAGS_ALONE:
+            self._rr.add_parameter(context, self.cookie(dialog))
 
     def on_route(self, context: Context, route_parameters: bytes) -> None:
         """Hear that a request came by our own Route: its cookie names the dialog."""
-        value = parameter_value(route_parameters, self._cookie_name)
-        if value is None:
-            if self.params.dlg_match_mode:
-                self.match(context)
-            return
-        numbers = parse_cookie(value)
+        value = None
+        if self._match_mode != TAGS_ALONE:
+            value = parameter_value(route_parameters, self._cookie_name)
+        numbers = parse_cookie(value) if value is not None else None
         dialog = self.records.get(*numbers) if numbers is not None else None
         if dialog is not None and dialog.call_id == context.message.call_id:
-            self._within(context, dialog)
-        elif self.params.dlg_match_mode:
-            self.match(context)
+            self._within(context, dialog, True)
+        elif self._match_mode != COOKIE_ALONE:
+            self._match(context, True)
 
     def match(self, context: Context) -> bool:
         """Find the dialog of a message by Call-ID and tags; whether there is one."""
+        return self._match(context, False)
+
+    def _match(self, context: Context, routed: bool) -> bool:
         note = context.shared.notes.get(NOTE)
         if type(note) is Attachment and note.is_stored:
             return True
@@ -167,11 +202,12 @@ class Tracker:
         if dialog is None:
             return False
         if message.is_request:
-            return self._within(context, dialog)
+            return self._within(context, dialog, routed)
         attachment(context).attach(dialog, direction_of(dialog, message.from_tag, message.to_tag))
         return True
 
-    def _within(self, context: Context, dialog: Dialog) -> bool:
+    def _within(self, context: Context, dialog: Dialog, routed: bool) -> bool:
+        # `routed`: it came by our own Route.
         message = context.message
         note = attachment(context)
         if note.is_stored:
@@ -182,8 +218,15 @@ class Tracker:
             return False
         note.attach(dialog, direction)
         method = message.method
+        if (
+            dialog.state < State.UNACKNOWLEDGED
+            and method not in _BEFORE_THE_ANSWER
+            # The ACK of a failure has no Route, and its transaction may have died.
+            and (routed or method != b"ACK")
+        ):
+            self._missed_answer(context, dialog, direction)
         if method == b"ACK":
-            self._acknowledged(context, dialog)
+            self._acknowledged(dialog)
         elif method == b"BYE":
             if next_state(dialog.state, Event.BYE) is not None:
                 self.end(context, dialog, Event.BYE)
@@ -191,12 +234,20 @@ class Tracker:
             self._continued(context, dialog, direction)
         return True
 
-    def _acknowledged(self, context: Context, dialog: Dialog) -> None:
-        if dialog.state < State.UNACKNOWLEDGED and dialog.call_id not in self._in_setup:
-            # The worker that had the INVITE has died; its 2xx went upstream statelessly.
-            dialog.to_tag = context.message.to_tag
+    def _missed_answer(self, context: Context, dialog: Dialog, direction: Direction) -> None:
+        # The worker that had the INVITE has died; its 2xx went upstream statelessly.
+        if dialog.call_id in self._in_setup:
+            return
+        message = context.message
+        if direction is Direction.DOWNSTREAM:
+            dialog.to_tag = message.to_tag
             dialog.to_contact = context.uri
-            self._answered(context, dialog)
+        else:
+            dialog.to_tag = message.from_tag
+            dialog.to_contact = contact_uri(message)
+        self._answered(context, dialog)
+
+    def _acknowledged(self, dialog: Dialog) -> None:
         if self._move(dialog, Event.ACKNOWLEDGED):
             dialog.expires = dialog.start_time + dialog.timeout
             self.records.write_later(dialog)
@@ -227,7 +278,7 @@ class Tracker:
                 self.end(context, dialog, Event.FAILED, message)
             elif code >= 200:
                 if message is not None:
-                    take_answer(dialog, message, self._cookie(dialog))
+                    take_answer(dialog, message, self.cookie(dialog), self.params.keep_proxy_rr)
                 else:
                     dialog.to_tag = transaction.to_tag
                 self._answered(transaction.context, dialog, message)
@@ -275,6 +326,8 @@ class Tracker:
         dialog.start_time = now
         dialog.expires = now + (self.params.noack_timeout or dialog.timeout)
         self._in_setup.pop(dialog.call_id, None)
+        if self.orphans:
+            self.orphans.pop(dialog.call_id, None)
         event = context.derive(Route.EVENT, answer)
         self._call_hooks(event, dialog, Event.ANSWERED)
         self.services.script.run_event("dialog", "start", event)
@@ -289,14 +342,23 @@ class Tracker:
     def end(
         self, context: Context, dialog: Dialog, event: Event, message: SipMessage | None = None
     ) -> bool:
-        """End a dialog, once: remove it, account it, tell the script."""
-        failed = dialog.state <= State.EARLY
-        self.tally.moved(dialog.state, State.DELETED)
+        """End a dialog, once: tell the script, account it, remove it; False when it had ended.
+
+        The record goes last: should this process die before, the sides' retransmissions or the
+        deadline end the dialog in the next one.
+        """
+        before = dialog.state
+        if before == State.DELETED:
+            return False
+        failed = before <= State.EARLY
+        self.tally.moved(before, State.DELETED)
         dialog.state = State.DELETED
         if self._in_setup.get(dialog.call_id) is dialog:
             del self._in_setup[dialog.call_id]
-        if not self.records.remove(dialog):
-            return False
+        if self.orphans:
+            self.orphans.pop(dialog.call_id, None)
+        if dialog.profiles:
+            self.profiles.ended(dialog)
         run = context.derive(Route.EVENT, message)
         script = self.services.script
         if failed:
@@ -307,73 +369,19 @@ class Tracker:
             if not self.params.event_callback:
                 script.run_function(b"dialog_end", run)
         self._call_hooks(run, dialog, Event.FAILED if failed else event)
+        self.records.remove(dialog)
         return True
 
-    def terminate(
-        self, dialog: Dialog, event: Event, towards: tuple[Direction, ...] = BOTH
-    ) -> bool:
-        """End a dialog on our own account, with BYEs towards these sides."""
-        was_answered = dialog.state >= State.UNACKNOWLEDGED
-        context = self.services.faked_context()
-        attachment(context).attach(dialog, None)
-        if not self.end(context, dialog, event):
-            return False
-        if was_answered:
-            for direction in towards:
-                self._send_bye(dialog, direction)
-        return True
+    def forget(self, dialog: Dialog) -> None:
+        """Remove a dialog without a word, as dlg.set_state 5 does."""
+        self.tally.moved(dialog.state, State.DELETED)
+        dialog.state = State.DELETED
+        if dialog.profiles:
+            self.profiles.ended(dialog)
+        self.records.remove(dialog)
 
-    def expire(self, h_entry: int, h_id: int) -> None:
-        """End a dialog whose deadline the timer process saw, unless it has been moved since."""
-        dialog = self.records.get(h_entry, h_id)
-        if dialog is None:
-            return
-        if dialog.expires > self.clock():
-            self.records.write(dialog)
-            return
-        self.services.log.line(
-            WARNING,
-            "dialog",
-            f"dlg timeout - callid: '{dialog.call_id.decode('latin-1')}' tags:"
-            f" '{dialog.from_tag.decode('latin-1')}' '{dialog.to_tag.decode('latin-1')}'"
-            f" ostate: {int(dialog.state)}",
-        )
-        if dialog.toroute:
-            context = self.services.faked_context()
-            attachment(context).attach(dialog, None)
-            self.services.script.run_route(context, dialog.toroute)
-        never_acknowledged = dialog.state == State.UNACKNOWLEDGED
-        with_bye = never_acknowledged or bool(dialog.flags & BYE_ON_TIMEOUT)
-        if self.terminate(dialog, Event.TIMEOUT, BOTH if with_bye else ()):
-            self.count_expired()
-
-    def adopt(self, rank: int) -> None:
-        """Take over what a dead worker of this rank left.
-
-        An ACK may have come in its last second, before it was written: a dialog that waits for
-        one counts as acknowledged, so that no live call is ended for the lack of it.
-        """
-        for held in list(self.records.store.items()):
-            if held.owner != rank:
-                continue
-            self.tally.moved(0, held.state)
-            if held.state != State.UNACKNOWLEDGED:
-                continue
-            dialog = self.records.get(held.h_entry, held.h_id)
-            if dialog is not None:
-                self._move(dialog, Event.ACKNOWLEDGED)
-                dialog.expires = dialog.start_time + dialog.timeout
-                self.records.write(dialog)
-
-    def _send_bye(self, dialog: Dialog, direction: Direction) -> None:
-        bye = request_within(dialog, b"BYE", direction)
-        request = LocalRequest(
-            bye.method, bye.uri, bye.from_, bye.to, bye.call_id, bye.cseq, bye.routes,
-            self._headers, b"",
-        )  # fmt: skip
-        self._tm.send_request(request, _take_no_answer)
-
-    def _cookie(self, dialog: Dialog) -> bytes:
+    def cookie(self, dialog: Dialog) -> bytes:
+        """Return the Record-Route parameter that names a dialog."""
         return b";%s=%s" % (self._cookie_name, cookie_value(dialog.h_entry, dialog.h_id))
 
     def _call_hooks(self, context: Context, dialog: Dialog, event: Event | None) -> None:
@@ -381,6 +389,5 @@ class Tracker:
             hook(context, dialog, event)
 
 
-def _take_no_answer(status: int, reply: SipMessage | None) -> None:
-    # The dialog is over whatever the side answers, as a lost side cannot answer at all.
-    del status, reply
+_BEFORE_THE_ANSWER = (b"PRACK", b"UPDATE", b"INFO", b"CANCEL")
+"""Requests within an early dialog (RFC 3262, RFC 3311): they do not tell that it was answered."""

@@ -13,6 +13,7 @@ from kamailiod.modules.dialog_tracking.attachment import (
     attached_dialog,
     attachment,
 )
+from kamailiod.modules.dialog_tracking.changes import Changes
 from kamailiod.modules.dialog_tracking.tracker import Tracker
 from kamailiod.script.context import Context, Value
 from kamailiod.script.module import Module, pseudo_variable
@@ -21,10 +22,11 @@ from shm import Dialog, DialogStore
 
 
 class DialogVariables(Module):
-    """The pseudo-variables; `store` and `tracker` are the module's."""
+    """The pseudo-variables; `store`, `tracker` and `changes` are the module's."""
 
     store: DialogStore
     tracker: Tracker
+    changes: Changes
 
     @pseudo_variable("dlg_var", setter="set_variable")
     def variable(self, context: Context, inner: bytes, index: object) -> Value:
@@ -34,12 +36,13 @@ class DialogVariables(Module):
     def set_variable(self, context: Context, inner: bytes, index: object, value: Value) -> bool:
         """Set a dialog variable, or remove it with None; numbers become strings."""
         note = attachment(context)
-        if value is None:
+        text = b"%d" % value if isinstance(value, int) else value
+        if note.dialog is not None:
+            self.changes.make(note.dialog, "variable", inner, text, is_stored=note.is_stored)
+        elif text is None:
             note.variables.pop(inner, None)
         else:
-            note.variables[inner] = value if isinstance(value, bytes) else b"%d" % value
-        if note.dialog is not None and note.is_stored and note.dialog.state != State.DELETED:
-            self.tracker.records.write_later(note.dialog)
+            note.variables[inner] = text
         return True
 
     @pseudo_variable("dlg")
@@ -61,27 +64,28 @@ class DialogVariables(Module):
     ) -> bool:
         """Set flags, timeout, timeout_bye or timeout_route of the dialog, or of the one to come."""
         note = attachment(context)
-        dialog = note.dialog
         if inner == b"timeout_route":
             note.toroute = _text(value)
-            if dialog is not None:
-                dialog.toroute = note.toroute
+            self._change(note, "toroute", note.toroute)
         elif inner == b"timeout_bye":
-            note.bye_on_timeout = bool(_number(value))
-            if dialog is not None:
-                dialog.flags &= ~BYE_ON_TIMEOUT
-                dialog.flags |= BYE_ON_TIMEOUT if note.bye_on_timeout else 0
+            self.set_property(note, BYE_ON_TIMEOUT, bool(_number(value)))
         elif inner == b"flags":
             note.flags = _number(value)
-            if dialog is not None:
-                dialog.sflags = note.flags
+            self._change(note, "flags", note.flags)
         elif inner == b"timeout":
             note.timeout = _number(value)
         else:
             return False
-        if dialog is not None and note.is_stored:
-            self.tracker.records.write_later(dialog)
         return True
+
+    def set_property(self, note: Attachment, mask: int, value: bool) -> None:
+        """Set or clear a property of the dialog, or of the one to come."""
+        note.properties = note.properties | mask if value else note.properties & ~mask
+        self._change(note, "properties", mask, value)
+
+    def _change(self, note: Attachment, name: str, *arguments: object) -> None:
+        if note.dialog is not None:
+            self.changes.make(note.dialog, name, *arguments, is_stored=note.is_stored)
 
     @pseudo_variable("DLG_count")
     def count(self, context: Context, inner: bytes, index: object) -> Value:
@@ -136,8 +140,8 @@ _CONTEXT: Mapping[bytes, Callable[[Attachment], Value]] = {
     b"dir": lambda note: int(note.direction or 0),
     b"flags": lambda note: note.dialog.sflags if note.dialog is not None else note.flags,
     b"timeout": lambda note: note.timeout,
-    b"timeout_bye": lambda note: int(
-        note.bye_on_timeout if note.dialog is None else note.dialog.flags & BYE_ON_TIMEOUT
+    b"timeout_bye": lambda note: (
+        (note.properties if note.dialog is None else note.dialog.flags) & BYE_ON_TIMEOUT
     ),
     b"timeout_route": lambda note: note.toroute or None,
     b"timeout_route_id": lambda note: 0,

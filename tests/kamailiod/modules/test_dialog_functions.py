@@ -1,6 +1,7 @@
 import msgpack
 import pytest
 
+from kamailiod.modules.dialog_tracking.attachment import NO_TIMEOUT_RESET, attached_dialog
 from kamailiod.modules.dialog_tracking.params import WITHOUT_EFFECT, DialogParams
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import RpcFault, declared
@@ -57,9 +58,9 @@ def test_a_reply_without_transaction_finds_its_dialog_and_changes_nothing(
 def test_flags_and_properties(call: ProxiedCall) -> None:
     def prepare(context: Context) -> None:
         assert call.dialogs.dlg_setflag(context, 3) == 1
-        assert call.dialogs.dlg_set_property(context, b"timeout-noreset") == -1
-        call.dialogs.dlg_manage(context)
         assert call.dialogs.dlg_set_property(context, b"timeout-noreset") == 1
+        call.dialogs.dlg_manage(context)
+        assert attached_dialog(context).flags == NO_TIMEOUT_RESET
         assert call.dialogs.dlg_set_property(context, b"nonsense") == -1
         assert call.dialogs.dlg_setflag(context, 32) == -1
 
@@ -128,6 +129,9 @@ def test_rpc_ends_a_call(call: ProxiedCall) -> None:
     call.answer()
     with pytest.raises(RpcFault, match="Couldnt find callid"):
         call.dialogs.terminate("x", "y", "z")
+    with pytest.raises(RpcFault, match="not in confirmed state"):
+        call.dialogs.is_alive("call-1@127.0.0.1", "caller", "callee")
+    call.dialogs.tracker.records.flush()
     assert call.dialogs.is_alive("call-1@127.0.0.1", "caller", "callee") == "Alive"
     assert call.dialogs.terminate("call-1@127.0.0.1", "caller", "callee") == {}
     assert call.dialog is None

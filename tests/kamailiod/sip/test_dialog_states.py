@@ -123,7 +123,7 @@ def test_without_our_own_entry_the_entries_above_us_are_left_out() -> None:
 
 
 def test_tags_give_the_direction() -> None:
-    dialog = Dialog(b"c", from_tag=b"f", to_tag=b"t")
+    dialog = Dialog(b"c", from_tag=b"f", to_tag=b"t", state=State.CONFIRMED)
     assert direction_of(dialog, b"f", b"t") is Direction.DOWNSTREAM
     assert direction_of(dialog, b"t", b"f") is Direction.UPSTREAM
     assert direction_of(dialog, b"f", b"x") is None
