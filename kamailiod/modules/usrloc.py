@@ -1,313 +1,343 @@
-"""Module usrloc: where users can be reached, in shared memory; the registrar's memory.
+"""Module usrloc: where users can be reached, in shared memory or a database.
 
-Owns modparams, expiry and the ul.* commands; it must not know REGISTER.
+Owns the choice between the two (db_mode), expiry and counts; it must not know REGISTER.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from asyncio import Task
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import ClassVar, TypeVar
 
+from kamailiod.modules.registration.backing import Backing
+from kamailiod.modules.registration.commands import LocationCommands
+from kamailiod.modules.registration.database_only import DatabaseLocations, Fetched, live
+from kamailiod.modules.registration.location_rows import LocationRows
 from kamailiod.modules.registration.locations import Locations, Matching
-from kamailiod.script.module import Module, Params, RpcFault, rpc
+from kamailiod.modules.registration.usrloc_params import WITHOUT_EFFECT, UsrlocParams
+from kamailiod.script.database import Database, DatabaseError, parse_url
+from kamailiod.script.module import Params
 from kamailiod.script.services import Services
-from shm import Binding
+from kamailiod.script.table_layouts import LAYOUTS, create_tables
+from lua import Wait
+from shm import Binding, ChangeJournal, LocationStore
 
-ALL_METHODS = 0xFFFFFFFF
-"""The methods mask of a contact that did not say which it takes."""
+T = TypeVar("T")
 
-_EXPIRED_A_SLICE = 500
+MEMORY, WRITE_THROUGH, WRITE_BACK, DATABASE_ONLY, READ_ONLY = range(5)
+"""db_mode."""
+
+_DEFAULT_TABLE = b"location"
+_EXPIRED_A_SLICE = 2000
 _MAP_SHARE = 0.4
+_JOURNAL_SHARE = 0.05
 _LEAST_BUCKETS = 65536
-_NOT_FOUND = "AOR not found"
+_JOURNAL_BUCKETS = 4096
+_SECOND = 1.0
+_AGAIN = 5.0
+"""How often a table that could not be read is asked for again."""
+
+_AT_ONCE = 0.1
+"""How often write-through looks for changes: they wait no longer than this."""
+
+Expired = Callable[[bytes, bytes, Binding], None]
+"""Called as expired(table, aor, contact)."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsrlocParams(Params):
-    """Kamailio's modparams of usrloc."""
-
-    ruid_column: str = "ruid"
-    user_column: str = "username"
-    domain_column: str = "domain"
-    contact_column: str = "contact"
-    expires_column: str = "expires"
-    q_column: str = "q"
-    callid_column: str = "callid"
-    cseq_column: str = "cseq"
-    flags_column: str = "flags"
-    cflags_column: str = "cflags"
-    db_url: str = "mysql://kamailio:kamailiorw@localhost/kamailio"
-    timer_interval: int = 60
-    db_mode: int = 0
-    db_load: int = 1
-    db_insert_update: int = 0
-    use_domain: int = 0
-    desc_time_order: int = 0
-    user_agent_column: str = "user_agent"
-    received_column: str = "received"
-    path_column: str = "path"
-    socket_column: str = "socket"
-    methods_column: str = "methods"
-    instance_column: str = "instance"
-    reg_id_column: str = "reg_id"
-    server_id_column: str = "server_id"
-    connection_id_column: str = "connection_id"
-    keepalive_column: str = "keepalive"
-    partition_column: str = "partition"
-    matching_mode: int = 0
-    cseq_delay: int = 20
-    fetch_rows: int = 2000
-    hash_size: int = 10
-    nat_bflag: int = -1
-    handle_lost_tcp: int = 0
-    close_expired_tcp: int = 0
-    skip_remote_socket: int = 0
-    preload: list[str] = field(default_factory=list)
-    db_update_as_insert: int = 0
-    timer_procs: int = 0
-    db_check_update: int = 0
-    xavp_contact: str = ""
-    db_ops_ruid: int = 1
-    expires_type: int = 0
-    db_raw_fetch_type: int = 0
-    db_insert_null: int = 0
-    server_id_filter: int = 0
-    db_timer_clean: int = 0
-    rm_expired_delay: int = 0
-    version_table: int = 1
-    ka_mode: int = 0
-    ka_from: str = "sip:server@kamailio.org"
-    ka_domain: str = "kamailio.org"
-    ka_method: str = "OPTIONS"
-    ka_filter: int = 0
-    ka_interval: int = 40
-    ka_randomize: int = 20
-    ka_timeout: int = 0
-    ka_loglevel: int = 255
-    ka_logmsg: str = " to-uri: [$tu] remote-addr: [$sas]"
-    ka_reply_codes: str = "0"
-    load_rank: int = 1
-    db_clean_tcp: int = 0
-
-
-class Usrloc(Module):
+class Usrloc(LocationCommands):
     """The location tables of the registrar, and the commands to look into them.
 
-    Expired contacts are invisible at once and removed by the timer process, a slice at a time.
+    Expired contacts are invisible at once and removed by the timer process.  `stored` is None
+    unless the database is the only place of contacts (db_mode 3).
     """
 
     name: ClassVar[str] = "usrloc"
     Params: ClassVar[type[Params]] = UsrlocParams
     params: UsrlocParams
-    statistics: ClassVar[tuple[str, ...]] = ("usrloc:location-expires",)
     event_routes: ClassVar[tuple[str, ...]] = ("usrloc:contact-expired",)
-    without_effect: ClassVar[tuple[str, ...]] = (
-        "db_load", "db_insert_update", "fetch_rows", "handle_lost_tcp", "close_expired_tcp",
-        "skip_remote_socket", "db_update_as_insert", "timer_procs", "db_check_update",
-        "xavp_contact", "db_ops_ruid", "expires_type", "db_raw_fetch_type", "db_insert_null",
-        "server_id_filter", "db_timer_clean", "rm_expired_delay", "ka_mode", "ka_from",
-        "ka_domain", "ka_method", "ka_filter", "ka_interval", "ka_randomize", "ka_timeout",
-        "ka_loglevel", "ka_logmsg", "ka_reply_codes", "load_rank", "db_clean_tcp", "nat_bflag",
-        "ruid_column", "contact_column", "expires_column", "q_column", "callid_column",
-        "cseq_column", "flags_column", "cflags_column", "timer_interval", "user_agent_column",
-        "received_column", "path_column", "socket_column", "methods_column", "instance_column",
-        "reg_id_column", "server_id_column", "connection_id_column", "keepalive_column",
-        "partition_column", "version_table",
-    )  # fmt: skip
+    without_effect: ClassVar[tuple[str, ...]] = WITHOUT_EFFECT
 
     def __init__(self, params: UsrlocParams, services: Services) -> None:
         super().__init__(params, services)
         self.use_domain = bool(params.use_domain)
+        self.keepalive_flag = params.keepalive_flag()
         self.locations: Locations
-        self._expired: Callable[..., None] = _ignore
+        self.stored: DatabaseLocations | None = None
+        self.rows: LocationRows | None = None
+        self.database: Database | None = None
+        self._names = tuple(name.encode() for name in params.preload) or (_DEFAULT_TABLE,)
+        self._counted = Counted(self._names)
+        self.statistics = self._counted.names  # type: ignore[misc]  # the tables are modparams
+        self.gauges = self._counted.gauges  # type: ignore[misc]  # as above
+        self._journal: ChangeJournal | None = None
+        self._backing: Backing | None = None
+        self._expired: list[Expired] = []
+        self._tasks: dict[Callable[..., object], Task[None]] = {}
+        self._not_before = 0.0
+        services.on_worker("usrloc.flush", self._flush_soon)
+
+    def on_expired(self, callback: Expired) -> None:
+        """Have callback(table, aor, contact) called for each expired contact, by the timer."""
+        self._expired.append(callback)
 
     def mod_init(self) -> None:
-        """Make the shared map, after refusing what cannot be had yet."""
-        if self.params.db_mode:
-            raise ValueError(
-                f"usrloc: db_mode {self.params.db_mode} is not supported: locations are kept in"
-                " shared memory only (db_mode 0)"
+        """Make the shared map, and bring back what the database holds."""
+        params = self.params
+        if params.matching_mode not in list(Matching):
+            raise ValueError(f"usrloc: matching_mode {params.matching_mode} is not known")
+        if params.db_mode not in range(READ_ONLY + 1):
+            raise ValueError(f"usrloc: db_mode {params.db_mode} is not known")
+        if params.db_mode in (WRITE_THROUGH, WRITE_BACK):
+            self._journal = ChangeJournal(
+                self.services.hash_map("location_changes", _JOURNAL_BUCKETS, _JOURNAL_SHARE),
+                self.services.words("location_overflow", 1),
             )
-        if self.params.matching_mode not in list(Matching):
-            raise ValueError(f"usrloc: matching_mode {self.params.matching_mode} is not known")
-        buckets = max(1 << min(self.params.hash_size, 24), _LEAST_BUCKETS)
+        buckets = max(1 << min(params.hash_size, 24), _LEAST_BUCKETS)
         self.locations = Locations(
-            self.services.hash_map("location", buckets, _MAP_SHARE),
-            Matching(self.params.matching_mode),
-            bool(self.params.desc_time_order),
+            self.services.hash_map("location", buckets, _MAP_SHARE, weigh=LocationStore.weigh),
+            Matching(params.matching_mode),
+            bool(params.desc_time_order),
+            self._journal,
+            getattr(self.services.settings, "server_id", 0),
         )
-        for name in self.params.preload:
+        for name in params.preload:
             self.locations.table(name.encode())
+        if params.db_mode != MEMORY:
+            self._open_database()
+
+    def _open_database(self) -> None:
+        params = self.params
+        try:
+            url = parse_url(params.db_url)
+            server_id = getattr(self.services.settings, "server_id", 0)
+            rows = self.rows = LocationRows(
+                params.columns(), params.row_rules(url.scheme, server_id)
+            )
+            database = self.database = self.services.databases.database(params.db_url)
+        except DatabaseError as error:
+            raise ValueError(f"usrloc: {error}") from error
+        if url.scheme == "sqlite":
+            self._create_tables()
+        for name in self._names:
+            self.locations.table(name)
+        if params.db_mode == DATABASE_ONLY:
+            self.stored = DatabaseLocations(rows, database, self.locations.bring_into_order)
+            return
+        self._backing = Backing(
+            self.locations, self._journal, rows, database, params.fetch_rows, self._is_wanted
+        )
+        for name in self._names:
+            if not params.db_load and params.db_mode != READ_ONLY:
+                self._backing.skip(name)
+            elif not self._backing.load_blocking(name):
+                text = f"table {name.decode()} cannot be read: trying again later"
+                self.services.log.error("usrloc", text)
+
+    def _create_tables(self) -> None:
+        known = [name.decode() for name in self._names if name.decode() in LAYOUTS]
+        try:
+            create_tables(self.params.db_url, [*known, "location_attrs"])
+        except DatabaseError as error:
+            self.services.log.error("usrloc", f"cannot make the tables: {error}")
+
+    def _is_wanted(self, binding: Binding) -> bool:
+        """Whether a stored contact is to be brought back (db_clean_tcp, skip_remote_socket)."""
+        params = self.params
+        if params.db_clean_tcp and not binding.socket.startswith(b"udp:") and binding.socket:
+            return False
+        if params.skip_remote_socket and binding.socket:
+            return any(binding.socket == own.text for own in self.services.network.sockets)
+        return True
 
     def child_init(self, rank: int) -> None:
-        """Name this process's contacts; the timer process starts to expire."""
+        """Name this process's contacts; the timer process starts to expire, count and write."""
         self.locations.start_process()
-        self._expired = self.services.statistics.counter("usrloc:location-expires")
-        if rank == -1:
-            self.services.timers.every(1.0, self.expire)
+        self._counted.open(self.services.statistics.counter)
+        if rank != -1:
+            return
+        every = self.services.timers.every
+        every(_SECOND, self.expire)
+        every(_SECOND, self._count_now)
+        interval = max(float(self.params.timer_interval), _AT_ONCE)
+        if self.stored is not None:
+            every(interval, self._start, self._expire_stored)
+        backing = self._backing
+        if backing is None:
+            return
+        every(_AGAIN, self._load_again, backing)
+        if self._journal is not None:
+            is_back = self.params.db_mode == WRITE_BACK
+            every(interval if is_back else _AT_ONCE, self._write_soon, self._journal)
+        if self.params.db_timer_clean:
+            every(interval, self._start, backing.remove_expired)
+
+    def child_exit(self, rank: int) -> None:
+        """Write what is not written yet, when all processes that could change it have ended."""
+        if rank == 0 and self._backing is not None and not self._backing.flush_blocking():
+            count = len(self._journal) if self._journal is not None else 0
+            text = f"{count} users' contacts could not be written to the database"
+            self.services.log.error("usrloc", text)
+
+    def read(
+        self, table: bytes, aor: bytes, then: Callable[[list[Binding]], T], failed: T
+    ) -> T | Wait:
+        """Return then(contacts that are not expired) of a user, or a Wait for it.
+
+        `failed` is what comes of a database that does not work.
+        """
+        stored = self.stored
+        if stored is None:
+            return then(self.locations.table(table).bindings(aor, time.time()))
+        found = stored.read_at_once(table, aor)
+        if found is not None:
+            return then(live(found, time.time()))
+
+        async def later() -> T:
+            fetched = await stored.read(table, aor)
+            return failed if fetched is None else then(live(fetched, time.time()))
+
+        return Wait(later)
+
+    def change(
+        self,
+        table: bytes,
+        aor: bytes,
+        function: Callable[[list[Binding]], list[Binding]],
+        then: Callable[[bool], T],
+    ) -> T | Wait:
+        """Replace a user's contacts by what `function` makes of them, expired ones included.
+
+        Returns then(whether that was done), or a Wait for it.
+        """
+        stored = self.stored
+        if stored is None:
+            return then(self.locations.table(table).update(aor, function))
+
+        async def later() -> T:
+            fetched = await stored.read(table, aor)
+            if fetched is None:
+                return then(False)
+            change = Fetched(fetched)
+            change.update(aor, function)
+            return then(await stored.write(table, aor, change))
+
+        return Wait(later)
+
+    def contacts(self, flags: int = 0) -> Iterator[tuple[bytes, bytes, Binding]]:
+        """Go through (table, aor, contact) of all that is not expired, with one of these flags.
+
+        `flags` is a mask of branch flags, 0 for all contacts.  Blocks nobody, and sees shared
+        memory only: with db_mode 3 it gives nothing, see `stored_contacts`.
+        """
+        now = time.time()
+        for name in self.locations.names():
+            for aor, bindings in self.locations.memory(name).items():
+                for binding in live(bindings, now):
+                    if not flags or binding.cflags & flags:
+                        yield name, aor, binding
+
+    async def stored_contacts(self, flags: int = 0) -> Sequence[tuple[bytes, bytes, Binding]]:
+        """Return what `contacts` gives, also with db_mode 3."""
+        if self.stored is None:
+            return list(self.contacts(flags))
+        now = time.time()
+        return [
+            (name, aor, binding)
+            for name in self.locations.names()
+            for aor, bindings in await self.stored.all(name) or ()
+            for binding in live(bindings, now)
+            if not flags or binding.cflags & flags
+        ]
 
     def expire(self) -> None:
-        """Remove a slice of what has expired from every table, and tell the script."""
+        """Remove what has expired from every table, and tell who wants to know."""
         now = int(time.time())
         for name in self.locations.names():
             removed = self.locations.table(name).expire(now, _EXPIRED_A_SLICE)
-            if not removed:
-                continue
-            self._expired(len(removed))
-            for _ in removed:
-                self.services.script.run_event("usrloc", "contact-expired")
+            self._tell_expired(name, removed)
 
-    @rpc("ul.dump")
-    def ul_dump(self, detail: str = "") -> object:
-        """Show all contacts of all tables; `brief` leaves their particulars out."""
-        now = time.time()
-        names = self.locations.names()
-        return {"Domains": [{"Domain": self._dump(name, detail, now)} for name in names]}
+    def write_now(self) -> None:
+        """Have the timer process write all changes to the database."""
+        self.services.tell_worker(-1, "usrloc.flush")
 
-    @rpc("ul.lookup")
-    def ul_lookup(self, table: str, aor: str) -> object:
-        """Show the contacts of one user."""
-        now = time.time()
-        bindings = self.locations.table(table.encode()).bindings(aor.encode(), now)
-        if not bindings:
-            raise RpcFault(500, _NOT_FOUND)
-        return {"AoR": aor, "Contacts": [{"Contact": _shown(b, now)} for b in bindings]}
+    def _tell_expired(self, table: bytes, removed: Sequence[tuple[bytes, Binding]]) -> None:
+        self._counted.expired(table, len(removed))
+        for aor, binding in removed:
+            for callback in self._expired:
+                callback(table, aor, binding)
 
-    @rpc("ul.rm")
-    def ul_rm(self, table: str, aor: str) -> object:
-        """Remove a user with all contacts."""
-        if not self.locations.table(table.encode()).remove(aor.encode()):
-            raise RpcFault(500, _NOT_FOUND)
-        return ""
+    async def _expire_stored(self) -> None:
+        assert self.stored is not None
+        now = int(time.time()) - self.params.rm_expired_delay
+        for name in self.locations.names():
+            self._tell_expired(name, await self.stored.remove_expired(name, now))
 
-    @rpc("ul.rm_contact")
-    def ul_rm_contact(self, table: str, aor: str, contact: str) -> object:
-        """Remove one contact of a user."""
-        wanted = contact.encode()
-        removed: list[Binding] = []
+    def _count_now(self) -> None:
+        self._counted.show(self.locations)
 
-        def drop(bindings: list[Binding]) -> list[Binding]:
-            removed.extend(b for b in bindings if b.contact == wanted)
-            return [b for b in bindings if b.contact != wanted]
+    def _load_again(self, backing: Backing) -> None:
+        if backing.lacks(self.locations.names()):
+            self._start(backing.load_missing)
 
-        self.locations.table(table.encode()).update(aor.encode(), drop)
-        if not removed:
-            raise RpcFault(500, "Contact not found")
-        return ""
+    def _write_soon(self, journal: ChangeJournal) -> None:
+        if journal.is_pending() and self.services.timers.now() >= self._not_before:
+            self._flush_soon()
 
-    @rpc("ul.flush")
-    def ul_flush(self) -> object:
-        """Write everything to the database: nothing to do while there is none."""
-        return ""
+    def _flush_soon(self) -> None:
+        if self._backing is not None:
+            self._start(self._flush)
 
-    @rpc("ul.add")
-    def ul_add(
-        self,
-        table: str,
-        aor: str,
-        contact: str,
-        expires: int,
-        q: float = -1.0,
-        path: str = "",
-        flags: int = 0,
-        cflags: int = 0,
-        methods: int = ALL_METHODS,
-        instance: str = "",
-        ruid: str = "",
-    ) -> object:
-        """Add a contact of a user, or refresh it; an expiry of 0 makes it permanent."""
-        now = time.time()
-        new = Binding(
-            contact.encode(), b"", _absent(path), int(now) + int(expires) if expires else 0,
-            round(float(q) * 1000) if float(q) >= 0 else -1, b"dfjrewr12386fd6-343@kamailiod.rpc",
-            1, int(flags), int(cflags), b"kamailiod SIP Router - RPC Server", b"", int(methods),
-            _absent(instance), 0, _absent(ruid) or self.locations.next_ruid(), 0, 0, now,
-        )  # fmt: skip
+    async def _flush(self) -> None:
+        assert self._backing is not None
+        if not await self._backing.flush():
+            self._not_before = self.services.timers.now() + _SECOND
 
-        def put(bindings: list[Binding]) -> list[Binding]:
-            known = [n for n, old in enumerate(bindings) if old.contact == new.contact]
-            self.locations.place(bindings, new, known[0] if known else -1)
-            return bindings
+    def _start(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Begin work with the database in the timer process, unless it is still going on."""
+        if work not in self._tasks:
+            task = self._tasks[work] = self.services.loop.create_task(work())
+            task.add_done_callback(lambda ended: self._ended(work, ended))
 
-        if not self.locations.table(table.encode()).update(aor.encode(), put):
-            raise RpcFault(500, "No shared memory left")
-        return ""
-
-    @rpc("ul.db_users")
-    def ul_db_users(self, table: str) -> object:
-        """Count the users of a table."""
-        return self.locations.table(table.encode()).counts().records
-
-    @rpc("ul.db_contacts")
-    def ul_db_contacts(self, table: str) -> object:
-        """Count the contacts of a table."""
-        return self.locations.table(table.encode()).counts().contacts
-
-    @rpc("ul.db_expired_contacts")
-    def ul_db_expired_contacts(self, table: str) -> object:
-        """Count the contacts of a table that have expired and are not removed yet."""
-        now = time.time()
-        found = self.locations.table(table.encode()).items()
-        return sum(0 < b.expires <= now for _, bindings in found for b in bindings)
-
-    def _dump(self, name: bytes, detail: str, now: float) -> object:
-        records: list[object] = []
-        most = 0
-        for aor, bindings in self.locations.table(name).items():
-            contacts = [{"Contact": _contact(b, detail, now)} for b in bindings]
-            records.append({"Info": {"AoR": _text(aor), "HashID": 0, "Contacts": contacts}})
-            most = max(most, len(contacts))
-        return {
-            "Domain": _text(name),
-            "Size": len(records),
-            "AoRs": records,
-            "Stats": {"Records": len(records), "Max-Slots": most},
-        }
+    def _ended(self, work: Callable[..., object], task: Task[None]) -> None:
+        self._tasks.pop(work, None)
+        if not task.cancelled() and task.exception() is not None:
+            self.services.log.error("usrloc", f"work with the database failed: {task.exception()!r}")
 
 
-def _ignore(by: int = 1) -> None:
-    """Stand in for a counter until there is one."""
+class Counted:
+    """Kamailio's statistics of location tables; one process shows them for all."""
 
+    def __init__(self, tables: Sequence[bytes]) -> None:
+        self._tables = [table.decode() for table in tables]
+        kinds = ("users", "contacts")
+        self.gauges = (
+            "usrloc:registered_users",
+            *(f"usrloc:{table}-{kind}" for table in self._tables for kind in kinds),
+        )
+        self.names = (*self.gauges, *(f"usrloc:{table}-expires" for table in self._tables))
+        self._shown: dict[str, int] = {}
+        self._counters: dict[str, Callable[..., None]] = {}
 
-def _contact(binding: Binding, detail: str, now: float) -> dict[str, object]:
-    return {"Address": _text(binding.contact)} if detail == "brief" else _shown(binding, now)
+    def open(self, counter: Callable[[str], Callable[..., None]]) -> None:
+        """Take this process's cells."""
+        self._counters = {name: counter(name) for name in self.names}
 
+    def expired(self, table: bytes, count: int) -> None:
+        """Count contacts that expired."""
+        increment = self._counters.get(f"usrloc:{table.decode('utf-8', 'replace')}-expires")
+        if count and increment is not None:
+            increment(count)
 
-def _shown(binding: Binding, now: float) -> dict[str, object]:
-    left: object = "permanent" if not binding.expires else int(binding.expires - now)
-    if binding.expires and binding.expires <= now:
-        left = "expired"
-    return {
-        "Address": _text(binding.contact),
-        "Expires": left,
-        "Q": binding.q / 1000 if binding.q >= 0 else -1,
-        "Call-ID": _text(binding.call_id),
-        "CSeq": binding.cseq,
-        "User-Agent": _text(binding.user_agent) or "n/a",
-        "Received": _text(binding.received) or "[not set]",
-        "Path": _text(binding.path) or "[not set]",
-        "State": "CS_NEW",
-        "Flags": binding.flags,
-        "CFlags": binding.cflags,
-        "Socket": _text(binding.socket) or "[not set]",
-        "Methods": binding.methods,
-        "Ruid": _text(binding.ruid),
-        "Instance": _text(binding.instance) or "[not set]",
-        "Reg-Id": binding.reg_id,
-        "Server-Id": binding.server_id,
-        "Tcpconn-Id": binding.connection_id or -1,
-        "Keepalive": 0,
-        "Last-Keepalive": int(binding.last_modified),
-        "KA-Roundtrip": 0,
-        "Last-Modified": int(binding.last_modified),
-    }
+    def show(self, locations: Locations) -> None:
+        """Show how many users and contacts there are now."""
+        self._set("usrloc:registered_users", locations.total().records)
+        for table, counts in locations.counts().items():
+            self._set(f"usrloc:{table}-users", counts.records)
+            self._set(f"usrloc:{table}-contacts", counts.contacts)
 
-
-def _absent(text: str) -> bytes:
-    return b"" if text in (".", "0") else text.encode()
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+    def _set(self, name: str, value: int) -> None:
+        counter = self._counters.get(name)
+        if counter is not None and value != self._shown.get(name, 0):
+            counter(value - self._shown.get(name, 0))
+            self._shown[name] = value

@@ -45,7 +45,7 @@ class ChangeJournal:
             return msgpack.packb((number + 1, [*before, *gone])), 0
 
         if not self._map.update(key, noted):
-            self._words[0] = 1
+            self.overflow()
 
     def entries(self, limit: int) -> list[Entry]:
         """Give up to `limit` changed records; they stay noted until they are settled."""
@@ -65,6 +65,14 @@ class ChangeJournal:
         overflowed = self._words[0] != 0
         self._words[0] = 0
         return overflowed
+
+    def is_pending(self) -> bool:
+        """Whether there is anything to write."""
+        return len(self._map) > 0 or self._words[0] != 0
+
+    def overflow(self) -> None:
+        """Say that changes were lost: all records may have changed."""
+        self._words[0] = 1
 
     def __len__(self) -> int:
         return len(self._map)

@@ -74,7 +74,9 @@ class Change:
         for fields in self._wanted:
             position = -1
             if bindings:
-                position = locations.matching(bindings, fields[0], fields[5], fields[2])
+                position = locations.matching(
+                    bindings, fields[0], fields[5], fields[2], fields[12], fields[13]
+                )
             if position >= 0:
                 old = bindings[position]
                 is_late = old.call_id == fields[5] and fields[6] <= old.cseq
