@@ -1,5 +1,4 @@
-"""The hash that chooses a destination: the same numbers as Kamailio's, so that the same calls go the
-same ways.
+"""The hash that chooses a destination: Kamailio's numbers, so that the same calls go the same ways.
 
 Owns the arithmetic and which part of a URI counts; what is hashed when is the algorithms'.
 """
