@@ -32,15 +32,15 @@ cfgengine "lua"
 
 
 class LoadedServer:
-    """kamailiod with the bench script and dialogs, in a folder of its own."""
+    """kamailiod with the bench script and dialogs, in a folder of its own; `more` is config."""
 
-    def __init__(self, command: str, workers: int) -> None:
+    def __init__(self, command: str, workers: int, more: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kamailiod-load-"))
         self.workers = workers
         config = self.folder / "kamailio.cfg"
         script = self.folder / "pbx.lua"
         script.write_text("DIALOG = true\n" + (HERE / "pbx.lua").read_text())
-        config.write_text(CONFIG.format(workers=workers, script=script))
+        config.write_text(CONFIG.format(workers=workers, script=script) + more)
         self._log = (self.folder / "log").open("wb")
         self._server = subprocess.Popen(
             [command, "-DD", "-E", "-f", str(config), "-m", "256", "-w", str(self.folder)],
