@@ -90,6 +90,7 @@ class Services(Protocol):
     network: Network
     variables: PseudoVariables
     databases: Databases
+    maps: Mapping[str, HashMap]
     defines: Mapping[str, str]
     rank: int
     worker_count: int

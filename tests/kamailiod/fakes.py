@@ -127,6 +127,7 @@ class FakeServices:
         self.functions: dict[str, Callable[..., object]] = {}
         self.modules: dict[type[Module], Module] = {}
         self.segments: list[Segment] = []
+        self.maps: dict[str, HashMap] = {}
         self.loop: Any = None
         self.databases = Databases(lambda: self.loop, self.log)
         self._variables: Any = None
@@ -164,7 +165,8 @@ class FakeServices:
         size = HashMap.segment_size(buckets, 4 << 20)
         segment = Segment.create(self.instance, store, size)
         self.segments.append(segment)
-        return HashMap(segment, buckets, **options)
+        self.maps[store] = HashMap(segment, buckets, **options)
+        return self.maps[store]
 
     def words(self, store: str, count: int) -> memoryview:
         segment = Segment.create(self.instance, store, PAYLOAD + count * WORD)

@@ -29,21 +29,23 @@ def _crc32(value: Value) -> Value:
     return b"%d" % zlib.crc32(plain_text(value))
 
 
-def core_hash(text: bytes, size: int = 0) -> int:
+def core_hash(text: bytes, size: int = 0, further: bytes = b"") -> int:
     """Return Kamailio's hash of a text, a slot below `size` (a power of two) unless that is 0.
 
-    Big-endian words of four bytes, the rest as words of three, two and one, each folded in.
+    Big-endian words of four bytes, the rest as words of three, two and one, each folded in; a
+    further text is folded in behind it, by words of its own.
     """
     total = 0
-    whole = len(text) & ~3
-    words = [text[place : place + 4] for place in range(0, whole, 4)]
-    words.append(text[whole:])
-    for word in words:
-        number = 0
-        for octet in word:
-            # Kamailio reads signed characters.
-            number = (number << 8) + (octet - 256 if octet > 127 else octet) & 0xFFFFFFFF
-        total = (total + (number ^ (number >> 3))) & 0xFFFFFFFF
+    for part in (text, further):
+        whole = len(part) & ~3
+        words = [part[place : place + 4] for place in range(0, whole, 4)]
+        words.append(part[whole:])
+        for word in words:
+            number = 0
+            for octet in word:
+                # Kamailio reads signed characters.
+                number = (number << 8) + (octet - 256 if octet > 127 else octet) & 0xFFFFFFFF
+            total = (total + (number ^ (number >> 3))) & 0xFFFFFFFF
     total = (total + (total >> 11) + (total >> 13) + (total >> 23)) & 0xFFFFFFFF
     return total & (size - 1) if size else total
 
