@@ -188,7 +188,7 @@ class Dispatcher(Module):
         def found(destination: Destination | None) -> int:
             if destination is None:
                 return FAILED
-            if self._set_id_variable is not None:
+            if self._set_id_variable is not None and group == ANY_SET:
                 self._set_id_variable.set(context, destination.set_id)
             if self._attributes_variable is not None and destination.attributes:
                 self._attributes_variable.set(context, destination.attributes)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import getrandbits
 
-from kamailiod.modules.dispatching.call_load import CallLoad
 from kamailiod.modules.dispatching.destination_set import DRAWS, DestinationSet
 from kamailiod.modules.dispatching.hashing import dispatch_hash, uri_keys
 from kamailiod.modules.dispatching.states import (
@@ -34,14 +33,13 @@ Algorithm = Callable[[Context, DestinationSet], int]
 class Algorithms:
     """Chooses by number; a number that is none chooses the first destination, as in Kamailio.
 
-    `text` gives what algorithm 7 hashes and `user` the user of algorithm 5; `load` is None when
-    calls are not counted.
+    `text` gives what algorithm 7 hashes and `user` the user of algorithm 5.  Algorithm 10, where
+    calls are counted, is call_load.py's: to this class it is no number.
     """
 
     def __init__(
         self, states: States, user_only: bool, use_default: bool,
         text: Callable[[Context], bytes] | None, user: Callable[[Context], object],
-        load: CallLoad | None,
     ) -> None:  # fmt: skip
         self._states = states
         self._words = states.words
@@ -49,12 +47,11 @@ class Algorithms:
         self._use_default = use_default
         self._text = text
         self._user = user
-        self._load = load
         self._table: dict[int, Algorithm] = {
             0: self._call_id, 1: self._from, 2: self._to, 3: self._request_uri,
             ROUND_ROBIN_ALGORITHM: self._round_robin, 5: self._user_name, 6: self._random,
-            7: self._given_text, 9: self._weight, CALL_LOAD: self._call_load,
-            11: self._relative_weight, LATENCY: self._latency,
+            7: self._given_text, 9: self._weight, 11: self._relative_weight,
+            LATENCY: self._latency,
         }  # fmt: skip
 
     def choose(self, number: int, context: Context, chosen: DestinationSet) -> int:
@@ -83,10 +80,10 @@ class Algorithms:
 
     def _round_robin(self, context: Context, chosen: DestinationSet) -> int:
         # Not locked: two processes at the same instant may give the same turn, and no more.
-        words, place = self._words, chosen.slot + ROUND_ROBIN
-        turn = words[place]
-        words[place] = (turn + 1) % self._ring(chosen)
-        return turn
+        place, ring = chosen.slot + ROUND_ROBIN, self._ring(chosen)
+        index = self.settle(chosen, self._words[place])
+        self._words[place] = (index + 1) % ring
+        return index
 
     def _user_name(self, context: Context, chosen: DestinationSet) -> int:
         user = self._user(context)
@@ -129,12 +126,6 @@ class Algorithms:
         turn = self._words[place]
         self._words[place] = (turn + 1) % DRAWS
         return draws[turn]
-
-    def _call_load(self, context: Context, chosen: DestinationSet) -> int:
-        # Only an INVITE begins a call.
-        if self._load is None or context.message.method != b"INVITE":
-            return 0
-        return self._load.take_least(context.message.call_id, chosen)
 
     def _latency(self, context: Context, chosen: DestinationSet) -> int:
         order = self.by_latency(chosen)

@@ -82,7 +82,7 @@ class Balancer:
         algorithms = Algorithms(
             self.states, bool(params.flags & 1), bool(params.use_default),
             variables.formatter(text) if text else None,
-            user.get if user is not None else _nobody, self.load,
+            user.get if user is not None else _nobody,
         )  # fmt: skip
         names = ListNames(
             params.xavp_dst.encode(), params.xavp_dst_mode,

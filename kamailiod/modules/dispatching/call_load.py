@@ -37,10 +37,11 @@ class CallLoad:
         """Return how many calls a destination has."""
         return int(self._states.words[destination.slot + LOAD])
 
-    def take_least(self, call_id: bytes, chosen: DestinationSet) -> int:
+    def take_least(self, call_id: bytes, chosen: DestinationSet) -> tuple[int, bool]:
         """Give a call to the destination with the fewest; its index, -1 when none takes one.
 
-        A call that is known already stays counted where it was.
+        The second value is whether the call was counted there: it is not without a unique id, and
+        one that is known already stays counted where it was.
         """
         words = self._states.words
         with self._states.lock():
@@ -51,13 +52,11 @@ class CallLoad:
                     continue
                 if load < least:
                     index, least = number, load
-            if index >= 0 and chosen.destinations[index].duid:
-                self._count(call_id, chosen.destinations[index])
-            return index
+            return index, index >= 0 and self._count(call_id, chosen.destinations[index])
 
     def _count(self, call_id: bytes, destination: Destination) -> bool:
-        if self._calls.get(call_id) is not None:
-            return True
+        if not destination.duid or self._calls.get(call_id) is not None:
+            return False
         value = msgpack.packb((destination.set_id, destination.duid))
         if not self._calls.put(call_id, value, int(time.time()) + self._initial_expire):
             return False

@@ -89,8 +89,8 @@ class Selection:
             picked = picked[:limit]
         if algorithm == PARALLEL:
             self._append_branches(context, picked[1:], target)
-            return DONE
-        self._keep(context, [self._record(one, algorithm) for one in picked])
+            picked = []
+        self._keep(context, [self._record(one, chosen.counted) for one in picked])
         return DONE
 
     def select_routes(self, context: Context, rules: bytes, mode: bytes, limit: int) -> int:
@@ -106,13 +106,14 @@ class Selection:
             if not records:
                 self._put(context, chosen.destinations[chosen.first], target)
             rest = self._algorithms.after(algorithm, chosen.of, chosen.first)
-            records += [
-                self._record(chosen.destinations[number], algorithm)
-                for number in (chosen.first, *rest)
-            ]
+            picked = [chosen.destinations[number] for number in (chosen.first, *rest)]
+            if limit > 0:
+                # What was chosen of a set is listed in any case.
+                picked = picked[: max(1, limit - len(records))]
+            records += [self._record(one, chosen.counted) for one in picked]
         if not records:
             return FAILED
-        self._keep(context, records[:limit] if limit > 0 else records)
+        self._keep(context, records)
         return DONE
 
     def next(self, context: Context, target: Target) -> int:
@@ -170,10 +171,15 @@ class Selection:
         if found is None:
             self._log.error("dispatcher", f"destination set [{set_id}] not found")
             return None
+        load, message = self._load, context.message
+        if algorithm == CALL_LOAD and load is not None and message.method == b"INVITE":
+            # Only an INVITE begins a call; for others the first destination will do.
+            index, counted = load.take_least(message.call_id, found)
+            return None if index == NONE else _Chosen(found, index, counted)
         algorithms = self._algorithms
         number = algorithms.choose(algorithm, context, found)
         index = number if number == NONE else algorithms.settle(found, number)
-        return None if index == NONE else _Chosen(found, index)
+        return None if index == NONE else _Chosen(found, index, False)
 
     def _put(self, context: Context, destination: Destination, target: Target) -> None:
         self._put_uri(context, destination.uri, destination.socket, target)
@@ -200,10 +206,10 @@ class Selection:
                 branch = Branch(context.uri, one.uri, socket=one.socket)
             context.branches.append(branch)
 
-    def _record(self, destination: Destination, algorithm: int) -> Record:
+    def _record(self, destination: Destination, counted: bool) -> Record:
         mode = self._names.destinations_mode
         record: Record = {b"uri": [destination.uri], b"grp": [destination.set_id]}
-        if algorithm == CALL_LOAD and destination.duid:
+        if counted and destination.duid:
             record[b"dstid"] = [destination.duid]
         if destination.attributes and not mode & SKIP_ATTRIBUTES:
             record[b"attrs"] = [destination.attributes]
@@ -224,11 +230,12 @@ class Selection:
 
 
 class _Chosen:
-    """What was chosen: the index of a destination that is up."""
+    """What was chosen: the index of a destination that is up; whether a call was counted there."""
 
-    __slots__ = ("destinations", "first", "of")
+    __slots__ = ("counted", "destinations", "first", "of")
 
-    def __init__(self, of: DestinationSet, first: int) -> None:
+    def __init__(self, of: DestinationSet, first: int, counted: bool) -> None:
+        self.counted = counted
         self.of = of
         self.destinations = of.destinations
         self.first = first
