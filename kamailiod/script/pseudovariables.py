@@ -84,10 +84,9 @@ class PseudoVariables:
     def register_module(self, module: Module) -> None:
         """Make the variables known that a module declares by @pseudo_variable."""
         for method, declaration in declared(module, "variable"):
-            own = declaration.factory
-            factory = getattr(module, method) if own else _module_factory(module, method, declaration)
+            factory = _module_factory(module, method, declaration)
             for name in declaration.names:
-                self.register(name.lstrip("$").encode(), factory, raw=own)
+                self.register(name.lstrip("$").encode(), factory, declaration.factory)
 
     def names(self) -> list[bytes]:
         """Return all known names, sorted."""
@@ -209,6 +208,8 @@ def _index(source: bytes) -> Index:
 
 def _module_factory(module: Module, method: str, declaration: VariableDeclaration) -> Factory:
     read: Callable[..., Any] = getattr(module, method)
+    if declaration.factory:
+        return read
     write: Callable[..., Any] | None = (
         getattr(module, declaration.setter) if declaration.setter else None
     )

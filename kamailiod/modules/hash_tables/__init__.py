@@ -1,0 +1,1 @@
+"""Hash tables that all processes share: definitions, values, locks, iterators, database rows."""
