@@ -34,5 +34,11 @@ class LuaCalls:
         async def work() -> object:
             return await wait.awaitable_factory()
 
-        loop = self._services.loop
-        return asyncio.run(work()) if loop is None else loop.run_until_complete(work())
+        if self._services.loop is not None:
+            return self._services.loop.run_until_complete(work())
+        with asyncio.Runner() as runner:
+            self._services.loop = runner.get_loop()
+            try:
+                return runner.run(work())
+            finally:
+                self._services.loop = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kamailiod.cfg import Kemi, compile_routes, load
@@ -37,6 +37,7 @@ class NativeCalls:
         services.script = self.engine  # type: ignore[assignment]  # the real one for the fake
         self.engine.load()
         self.waits = 0
+        self.on_wait: Callable[[], object] = lambda: None
 
     def run(self, context: Context) -> Context:
         """Run request_route over a context to its end, and return the context."""
@@ -55,3 +56,4 @@ class NativeCalls:
 
     def _waited(self, by: int = 1) -> None:
         self.waits += by
+        self.on_wait()
