@@ -21,14 +21,14 @@ loadmodule "acc.so"
 modparam("acc", "cdr_enable", 1)
 modparam("acc", "cdr_on_failed", 1)
 modparam("acc", "cdr_expired_dlg_enable", 1)
-modparam("acc", "cdr_extra", "callid=$dlg(callid)/$dlg(h_id);")
+modparam("acc", "cdr_extra", "callid=$dlg(callid);h_id=$dlg(h_id)")
 modparam("acc", "log_level", -1)
 modparam("tm", "fr_inv_timer", {_DEADLINE * 1000})
 modparam("dialog", "early_timeout", {_DEADLINE})
 modparam("dialog", "default_timeout", {_DEADLINE})
 modparam("dialog", "timeout_noreset", 1)
 """
-_CDR = re.compile(r"duration=.*callid=(\S+?)/(\d+)")
+_CDR = re.compile(r"duration=.*callid=([^;]+); ?h_id=(\d+)")
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def main() -> int:
         again = {name: count for name, count in records.items() if count > 1}
         print(f"kills: {kills}; calls: {good} good, {bad} failed; dialogs begun: {processed}")
         print(f"dialogs left: {left}")
-        print(f"accounted: {len(records)} dialogs of {len(calls)} calls, {len(again)} more than once")
+        print(f"accounted: {len(records)} dialogs of {len(calls)} calls, {len(again)} again")
         several = sum(count > 1 for count in calls.values())
         print(f"calls with more than one dialog: {several}; good calls not accounted: "
               f"{max(good - len(calls), 0)}")  # fmt: skip

@@ -13,6 +13,7 @@ from kamailiod.net.address import Source
 from kamailiod.script.context import Context, Route
 from kamailiod.sip.dialog import State
 from kamailiod.sip.message import parse
+from shm import DialogProfileStore
 from tests.kamailiod.fakes import LISTEN, FakeScript, FakeServices, context_of
 from workers import TimerWheel
 
@@ -71,17 +72,24 @@ class ProxiedCall:
         self.dialogs.tracker.clock = lambda: self.now
         return self
 
-    def restart_worker(self) -> None:
-        """Forget all that only the worker knew, as if it had been killed and started again."""
+    def restart_worker(
+        self, counts: DialogProfileStore | None = None, **params: object
+    ) -> None:
+        """Forget all that only the worker knew, as if it had been killed and started again.
+
+        The counts of profiles stay when they are given.
+        """
         self.services.modules.clear()
         store = self.dialogs.store
         self.services.timers = TimerWheel(None, clock=lambda: self.now)
         self.tm = self.services.module(Tm)
         self.rr = self.services.module(Rr)
-        self.dialogs = self.services.load(Dialogs)
+        self.dialogs = self.services.load(Dialogs, **params)
         for module in (self.tm, self.rr, self.dialogs):
             module.mod_init()
         self.dialogs.store = self.dialogs.tracker.records.store = store
+        if counts is not None:
+            self.dialogs.profiles.store = counts
         self.dialogs.tracker.clock = lambda: self.now
         for module in (self.tm, self.rr, self.dialogs):
             module.child_init(1)

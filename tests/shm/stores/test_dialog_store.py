@@ -174,3 +174,28 @@ def test_processes_create_and_change_dialogs(store, records, fork):
     assert len(records) == 301
     assert len({(d.h_entry, d.h_id) for d in store.items()}) == 301
     records.verify()
+
+
+def test_numbers_of_servers_that_share_a_database_do_not_meet(records):
+    store = DialogStore(records, 16, first=3, step=10)
+    made = [store.create(Dialog(b"call-%d" % number)) for number in range(50)]
+    assert {dialog.h_id % 10 for dialog in made} == {3}
+    assert max(dialog.h_id for dialog in made) < 2**31
+
+
+def test_a_restored_dialog_keeps_its_numbers_and_replaces_none(records):
+    store = DialogStore(records, 16)
+    dialog = replace(FILLED, h_entry=7, h_id=1234)
+    assert store.restore(dialog)
+    assert store.get(7, 1234) == dialog
+    assert not store.restore(replace(dialog, state=3))
+    assert store.get(7, 1234).state == 4
+
+
+def test_before_the_answer_the_callees_tag_is_one_of_several(records):
+    store = DialogStore(records, 16)
+    early = store.create(replace(FILLED, state=2))
+    assert store.find(b"abc@host", b"f1", b"of-another-fork") == (early, Direction.DOWNSTREAM)
+    early.state = 4
+    store.put(early)
+    assert store.find(b"abc@host", b"f1", b"of-another-fork") is None
