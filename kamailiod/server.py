@@ -42,13 +42,14 @@ from kamailiod.rpc.http import refuse_taken as refuse_taken_http
 from kamailiod.script.engine import Engine, ScriptSettings
 from kamailiod.script.functions import catalogue, kemi_functions, known_functions, native_functions
 from kamailiod.script.log import (
+    FACILITIES,
     NOTICE,
     WARNING,
     Log,
+    Syslog,
     as_logger,
     to_stderr,
     to_stderr_in_colours,
-    to_syslog,
 )
 from kamailiod.script.module import Module
 from kamailiod.sip.uri import parse_uri
@@ -67,10 +68,6 @@ from workers import (
 
 FAILED = 255
 _DEFAULT_MEMORY = 64
-_SYSLOG = {f"LOG_LOCAL{number}": (16 + number) << 3 for number in range(8)} | {
-    "LOG_DAEMON": 3 << 3, "LOG_USER": 1 << 3, "LOG_AUTH": 4 << 3, "LOG_MAIL": 2 << 3,
-    "LOG_CRON": 9 << 3, "LOG_SYSLOG": 5 << 3,
-}  # fmt: skip
 
 
 class Server:
@@ -350,8 +347,8 @@ def _log(settings: Settings, foreground: bool, as_json: bool) -> Log:
     if settings.log_stderror or foreground:
         in_colours = settings.log_color and not as_json
         return Log(settings.debug, as_json, to_stderr_in_colours if in_colours else to_stderr)
-    facility = _SYSLOG.get(settings.log_facility.upper(), 3 << 3)
-    return Log(settings.debug, as_json, to_syslog(facility, settings.log_name or "kamailiod"))
+    facility = FACILITIES.get(settings.log_facility.upper(), 3 << 3)
+    return Log(settings.debug, as_json, Syslog(facility, settings.log_name or "kamailiod"))
 
 
 def _signatures(settings: Settings) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

@@ -1,6 +1,7 @@
-"""The acc module: log lines for answered, failed and missed transactions, and for whole calls.
+"""The acc module: records of answered, failed and missed transactions, and of whole calls.
 
-Owns what is accounted and the lines' shape; transactions come from tm, calls from dialog.
+Owns the script functions and what the parts are made of; transactions come from tm, calls from
+dialog, and rows go to the database behind a queue.
 """
 
 from __future__ import annotations
@@ -10,34 +11,39 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from kamailiod.modules.accounting.extra import ExtraAttributes, LegAttributes
+from kamailiod.modules.accounting.calls import CallAccounting
+from kamailiod.modules.accounting.log_lines import LogLines
 from kamailiod.modules.accounting.params import WITHOUT_EFFECT, AccParams
+from kamailiod.modules.accounting.rows import Rows
+from kamailiod.modules.accounting.transactions import TransactionAccounting
 from kamailiod.modules.dialog import Dialogs
 from kamailiod.modules.rr import Rr
 from kamailiod.modules.tm import Tm
-from kamailiod.script.context import Context, Happening, Route
+from kamailiod.script.context import Context
+from kamailiod.script.database import DatabaseError
 from kamailiod.script.module import Module, kemi
-from kamailiod.sip.build import REASONS
-from kamailiod.sip.dialog import Event
-from kamailiod.sip.message import SipMessage
-from shm import Dialog
+from kamailiod.script.write_queue import WriteQueue
+from shm import HashMap, Spool
 
 if TYPE_CHECKING:
     from kamailiod.script.services import Services
-    from kamailiod.sip.transaction import Transaction
 
 _COMMENT = re.compile(rb"([1-6][0-9]{2})(?:\s+(.*))?\Z", re.DOTALL)
-_UPSTREAM = 2
-_LINE = b"ACC: %s: timestamp=%d;method=%s;from_tag=%s;to_tag=%s;call_id=%s;code=%s;reason=%s"
+_ROWS = 10_000
+"""How many rows of a process wait for a database that is away."""
+
+_LAST_SECONDS = 1.0
 
 
 class Acc(Module):
-    """Accounting to the log."""
+    """Accounting to the log and to a database."""
 
     name: ClassVar[str] = "acc"
     Params: ClassVar[type[AccParams]] = AccParams
     without_effect: ClassVar[tuple[str, ...]] = WITHOUT_EFFECT
-    statistics: ClassVar[tuple[str, ...]] = ("acc:transactions", "acc:missed", "acc:cdrs")
+    statistics: ClassVar[tuple[str, ...]] = (
+        "acc:transactions", "acc:missed", "acc:cdrs", "acc:db_lost",
+    )  # fmt: skip
 
     params: AccParams
 
@@ -47,117 +53,41 @@ class Acc(Module):
         self._rr = services.module(Rr) if params.detect_direction else None
         self._tm = services.module(Tm)
         self._dialogs = services.module(Dialogs) if params.cdr_enable else None
-        self._count_transaction: Callable[[], object] = lambda: None
-        self._count_missed: Callable[[], object] = lambda: None
-        self._count_cdr: Callable[[], object] = lambda: None
+        self._queue: WriteQueue
+        self._spooled: HashMap | None = None
+        self._transactions: TransactionAccounting
+        self._calls: CallAccounting
 
     def mod_init(self) -> None:
         """Read the attributes' definitions and ask tm and dialog to call."""
-        params, variables = self.params, self.services.variables
-        self._extra = ExtraAttributes(params.log_extra, variables)
-        self._legs = LegAttributes(params.multi_leg_info, variables)
-        self._cdr_extra = ExtraAttributes(params.cdr_extra, variables)
-        self._flag = _mask(params.log_flag)
-        self._missed = _mask(params.log_missed_flag)
-        self._failed = _mask(params.failed_transaction_flag)
-        self._filtered = frozenset(
-            int(code) for code in re.split(r"[\s,;]+", params.failed_filter) if code.isdigit()
-        )
-        if self._flag or self._missed or self._failed:
-            self._tm.on_transaction(self._on_transaction)
+        params, services = self.params, self.services
+        lines = LogLines(params, services.variables, services.log)
+        rows = None
+        if params.db_url:
+            rows = Rows(params, services.variables, lambda: self._queue)
+            self._spooled = services.hash_map("acc", 1024, 0.03)
+            self._open_queue(0)
+        self._transactions = TransactionAccounting(params, lines, rows, self._rr, self._now)
+        self._calls = CallAccounting(params, lines, rows, self._now)
+        if self._transactions.is_used:
+            self._tm.on_transaction(self._transactions.on_transaction)
         if self._dialogs is not None:
-            self._dialogs.on_change(self._on_dialog)
+            self._dialogs.on_change(self._calls.on_dialog)
 
     def child_init(self, rank: int) -> None:
-        """Open the counters."""
+        """Open the counters, and the queue with what a killed process of this rank left."""
         counter = self.services.statistics.counter
-        self._count_transaction = counter("acc:transactions")
-        self._count_missed = counter("acc:missed")
-        self._count_cdr = counter("acc:cdrs")
+        self._transactions.count_transaction = counter("acc:transactions")
+        self._transactions.count_missed = counter("acc:missed")
+        self._calls.count = counter("acc:cdrs")
+        if self._spooled is not None and rank != 0:
+            self._open_queue(rank, counter("acc:db_lost"))
+            self._queue.start(self.services.loop)
 
-    def _on_transaction(self, context: Context, transaction: Transaction) -> None:
-        if transaction.request.method != b"CANCEL" or self.params.report_cancels:
-            context.shared.listeners.append(self._listen)
-
-    def _listen(
-        self, what: Happening, transaction: Transaction, message: SipMessage | None, code: int
-    ) -> None:
-        flags = transaction.context.shared.flags
-        if what is Happening.REPLY_OUT:
-            if code >= 300 and transaction.is_invite and flags & self._missed:
-                self._report_missed(transaction, message, code)
-            if self._is_wanted(flags, code):
-                self._count_transaction()
-                self._report(transaction, b"transaction answered", message, code)
-        elif what is Happening.ACK_IN:
-            if self.params.report_ack and flags & self._flag and message is not None:
-                self._report(transaction, b"request acknowledged", None, code, message)
-        elif (
-            what is Happening.BRANCH_SENT
-            and flags & self._missed
-            and transaction.winner is not None
-        ):
-            # A new branch after a failure: the call goes on elsewhere, who was called missed it.
-            winner = transaction.winner
-            self._report_missed(transaction, winner.reply, winner.code)
-
-    def _is_wanted(self, flags: int, code: int) -> bool:
-        if code >= 300:
-            return bool(flags & self._failed) and code not in self._filtered
-        if not flags & self._flag:
-            return False
-        return code >= 200 or (code == 183 and bool(self.params.early_media))
-
-    def _report_missed(
-        self, transaction: Transaction, reply: SipMessage | None, code: int
-    ) -> None:
-        # Once a call: the flag is taken back, as Kamailio does.
-        transaction.context.shared.flags &= ~self._missed
-        self._count_missed()
-        self._report(transaction, b"call missed", reply, code)
-
-    def _report(
-        self,
-        transaction: Transaction,
-        what: bytes,
-        reply: SipMessage | None,
-        code: int,
-        acknowledgement: SipMessage | None = None,
-    ) -> None:
-        request = transaction.request
-        to_tag = request.to_tag
-        reason = REASONS.get(code, b"")
-        if acknowledgement is not None:
-            request = acknowledgement
-            to_tag = request.to_tag
-        elif reply is not None:
-            to_tag = reply.to_tag or to_tag
-            reason = self._reason(reply)
-        else:
-            to_tag = to_tag or transaction.to_tag
-        self._write(transaction.context, what, request, to_tag, b"%d" % code, reason)
-
-    def _reason(self, reply: SipMessage) -> bytes:
-        if self.params.reason_from_hf:
-            return reply.header(b"reason") or reply.reason
-        return reply.reason
-
-    def _write(
-        self, context: Context, what: bytes, request: SipMessage, to_tag: bytes, code: bytes,
-        reason: bytes,
-    ) -> None:  # fmt: skip
-        log, level = self.services.log, self.params.log_level
-        if not log.enabled(level):
-            return
-        tags = [request.from_tag, to_tag]
-        if self._rr is not None and self._rr.direction(context) == _UPSTREAM:
-            tags.reverse()
-        line = _LINE % (
-            what, int(self.clock()), request.method, *tags, request.call_id, code, reason,
-        )  # fmt: skip
-        extra = self._extra.read(context) + self._legs.read(context)
-        line += b"".join([b";%s=%s" % attribute for attribute in extra])
-        log.line(level, "acc", line.decode("utf-8", "backslashreplace"))
+    def child_exit(self, rank: int) -> None:
+        """Write what is not written yet."""
+        if self._spooled is not None and not self._queue.drain_blocking(_LAST_SECONDS):
+            self.services.log.error("acc", "rows are lost: the database is away at the end")
 
     @kemi("acc.setflag", native=())
     def setflag(self, context: Context, flag: int) -> bool:
@@ -167,64 +97,38 @@ class Acc(Module):
         context.shared.flags |= 1 << flag
         return True
 
-    @kemi("acc.acc_log_request", routes=Route.REQUEST | Route.FAILURE)
+    @kemi("acc.acc_log_request")
     def acc_log_request(self, context: Context, comment: bytes) -> int:
-        """Account this request now; a comment like "486 busy" gives code and reason."""
-        request = context.message
-        if not request.is_request:
+        """Account this request in the log now; a comment like "486 busy" gives code and reason."""
+        return self._account(context, comment, True, b"")
+
+    @kemi("acc.acc_db_request")
+    def acc_db_request(self, context: Context, comment: bytes, table: bytes) -> int:
+        """Account this request in a table now; -1 without a database, or with its queue full."""
+        return self._account(context, comment, False, table) if table else -1
+
+    @kemi("acc.acc_request")
+    def acc_request(self, context: Context, comment: bytes, table: bytes) -> int:
+        """Account this request in the log, and in a table when there is a database."""
+        return self._account(context, comment, True, table if self.params.db_url else b"")
+
+    def _account(self, context: Context, comment: bytes, in_log: bool, table: bytes) -> int:
+        if not context.message.is_request:
             return -1
         match = _COMMENT.match(comment)
         code, reason = match.groups(b"") if match else (b"", comment)
-        self._write(context, b"request accounted", request, request.to_tag, code, reason)
-        return 1
+        name = table.decode("latin-1")
+        try:
+            done = self._transactions.account_request(context, code, reason, in_log, name)
+        except DatabaseError as error:
+            self.services.log.error("acc", str(error))
+            return -1
+        return 1 if done else -1
 
-    def _on_dialog(self, context: Context, dialog: Dialog, event: Event | None) -> None:
-        params, now = self.params, self.clock()
-        variables = dialog.variables
-        start, end = params.cdr_start_id.encode(), params.cdr_end_id.encode()
-        duration = params.cdr_duration_id.encode()
-        if event is None:
-            variables[start] = variables[end] = b"%.3f" % now
-            variables[duration] = b"0"
-            return
-        if event is Event.ANSWERED:
-            if params.cdr_start_on_confirmed:
-                variables[start] = b"%.3f" % now
-            return
-        if event is not Event.FAILED:
-            variables[end] = b"%.3f" % now
-            variables[duration] = b"%.3f" % (now - _seconds(variables.get(start), now))
-        if self._is_call_wanted(variables, event):
-            self._write_call(context, variables, (start, end, duration))
+    def _now(self) -> float:
+        return self.clock()
 
-    def _is_call_wanted(self, variables: dict[bytes, bytes], event: Event) -> bool:
-        params = self.params
-        if params.cdr_skip and params.cdr_skip.encode() in variables:
-            return False
-        if event is Event.FAILED:
-            return bool(params.cdr_on_failed)
-        return event is not Event.TIMEOUT or bool(params.cdr_expired_dlg_enable)
-
-    def _write_call(
-        self, context: Context, variables: dict[bytes, bytes], times: tuple[bytes, ...]
-    ) -> None:
-        self._count_cdr()
-        log, level = self.services.log, self.params.log_level
-        if not self.params.cdr_log_enable or not log.enabled(level):
-            return
-        attributes = [(name, variables.get(name, b"")) for name in times]
-        attributes += self._cdr_extra.read(context)
-        line = b"; ".join([b"%s=%s" % attribute for attribute in attributes])
-        log.line(level, "acc", line.decode("utf-8", "backslashreplace"))
-
-
-def _seconds(value: bytes | None, otherwise: float) -> float:
-    # A script may have set a dialog variable of this name to anything.
-    try:
-        return float(value) if value is not None else otherwise
-    except ValueError:
-        return otherwise
-
-
-def _mask(flag: int) -> int:
-    return 1 << flag if 0 <= flag < 32 else 0
+    def _open_queue(self, rank: int, lost: Callable[[], object] = lambda: None) -> None:
+        assert self._spooled is not None
+        database = self.services.databases.database(self.params.db_url)
+        self._queue = WriteQueue(database, _ROWS, lost, Spool(self._spooled, rank))

@@ -49,6 +49,12 @@ _PRIORITIES = {
     INFO: syslog.LOG_INFO,
     DEBUG: syslog.LOG_DEBUG,
 }
+FACILITIES = {f"LOG_LOCAL{number}": (16 + number) << 3 for number in range(8)} | {
+    "LOG_DAEMON": syslog.LOG_DAEMON, "LOG_USER": syslog.LOG_USER, "LOG_AUTH": syslog.LOG_AUTH,
+    "LOG_MAIL": syslog.LOG_MAIL, "LOG_CRON": syslog.LOG_CRON, "LOG_SYSLOG": syslog.LOG_SYSLOG,
+}  # fmt: skip
+"""Syslog's facilities by the names a config has for them."""
+
 _COLOURS = {
     ALERT: "37;41", BUG: "37;41", CRITICAL: "37;41", -2: "37;41", ERROR: "31", WARNING: "33",
     NOTICE: "36", INFO: "32", DEBUG: "90",
@@ -58,7 +64,7 @@ _COLOURS = {
 class Log:
     """A process's log; `level` is the debug parameter: what lies above it is not formatted.
 
-    `write` takes (level, text); it defaults to stderr, `to_syslog` gives the other.
+    `write` takes (level, text); it defaults to stderr, a Syslog is the other.
     """
 
     def __init__(
@@ -76,10 +82,16 @@ class Log:
         """Whether a line of this level would be shown."""
         return level <= self.level
 
-    def line(self, level: int, origin: str, text: str) -> None:
-        """Log one line; `origin` is a module name or `script`."""
+    def line(self, level: int, origin: str, text: str, facility: int | None = None) -> None:
+        """Log one line; `origin` is a module name or `script`.
+
+        A facility other than the log's own matters only where the log goes to syslog.
+        """
         if level > self.level:
             return
+        write = self._write
+        if facility is not None and isinstance(write, Syslog):
+            write = write.under(facility)
         name = NAMES.get(level, "DEBUG")
         if self.as_json:
             record = {
@@ -90,9 +102,9 @@ class Log:
                 "module": origin,
                 "message": text.rstrip("\n"),
             }
-            self._write(level, json.dumps(record))
+            write(level, json.dumps(record))
             return
-        self._write(
+        write(
             level, f"{self.index:2d}({os.getpid()}) {name}: <{origin}>: {text.rstrip(chr(10))}"
         )
 
@@ -150,11 +162,20 @@ def to_stderr_in_colours(level: int, text: str) -> None:
     to_stderr(level, f"\033[{_COLOURS.get(level, '90')}m{text}\033[0m")
 
 
-def to_syslog(facility: int, identity: str) -> Callable[[int, str], None]:
-    """Return a writer to syslog under a facility and name."""
-    syslog.openlog(identity, syslog.LOG_PID, facility)
+class Syslog:
+    """Writes lines to syslog under a name, and a facility unless a line has its own."""
 
-    def write(level: int, text: str) -> None:
-        syslog.syslog(_PRIORITIES.get(level, syslog.LOG_DEBUG), text)
+    __slots__ = ("_facility",)
 
-    return write
+    def __init__(self, facility: int, identity: str) -> None:
+        self._facility = 0
+        syslog.openlog(identity, syslog.LOG_PID, facility)
+
+    def __call__(self, level: int, text: str) -> None:
+        syslog.syslog(_PRIORITIES.get(level, syslog.LOG_DEBUG) | self._facility, text)
+
+    def under(self, facility: int) -> Syslog:
+        """Return what writes under another facility."""
+        other = Syslog.__new__(Syslog)
+        other._facility = facility
+        return other

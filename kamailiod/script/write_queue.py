@@ -105,9 +105,10 @@ class WriteQueue:
         task, loop, self._task, self._loop = self._task, self._loop, None, None
         if task is None or loop is None or loop.is_closed():
             return
-        if self._writing:
-            # Written a second time, the rows under way would be there twice.
-            loop.run_until_complete(asyncio.wait((task,), timeout=seconds))
+        if not self._writing:
+            task.cancel()
+        # Written a second time, rows under way would be there twice.
+        loop.run_until_complete(asyncio.wait((task,), timeout=seconds))
         task.cancel()
 
     def _wake(self) -> None:

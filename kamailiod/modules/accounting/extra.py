@@ -25,16 +25,21 @@ Getter = Callable[[Context], Value]
 class ExtraAttributes:
     """Attributes of a whole line, each read once."""
 
-    __slots__ = ("_attributes",)
+    __slots__ = ("_attributes", "names")
 
     def __init__(self, definition: str, variables: PseudoVariables) -> None:
         self._attributes = [
             (name, variables.accessors[spec].get) for name, spec in split_definition(definition)
         ]
+        self.names = [name.decode() for name, _ in self._attributes]
 
     def read(self, context: Context) -> list[tuple[bytes, bytes]]:
         """Return (name, value) of each; a value that is null is empty."""
         return [(name, as_text(get(context))) for name, get in self._attributes]
+
+    def values(self, context: Context) -> list[Value]:
+        """Return the value of each, None for null."""
+        return [get(context) for _, get in self._attributes]
 
 
 class LegAttributes:
@@ -43,11 +48,12 @@ class LegAttributes:
     A definition with another variable than an AVP gives that variable's value in one leg.
     """
 
-    __slots__ = ("_getters", "_names", "_specs", "_variables")
+    __slots__ = ("_getters", "_names", "_specs", "_variables", "names")
 
     def __init__(self, definition: str, variables: PseudoVariables) -> None:
         parts = split_definition(definition)
         self._names = [name for name, _ in parts]
+        self.names = [name.decode() for name in self._names]
         self._specs = [_LEG_VARIABLE.match(spec) or spec for _, spec in parts]
         self._variables = variables
         self._getters: list[list[Getter | None]] = []
@@ -55,11 +61,18 @@ class LegAttributes:
     def read(self, context: Context) -> list[tuple[bytes, bytes]]:
         """Return (name, value) of each attribute, leg by leg; one empty leg when there is none."""
         found: list[tuple[bytes, bytes]] = []
+        for values in self.legs(context):
+            found += zip(self._names, map(as_text, values), strict=True)
+        return found
+
+    def legs(self, context: Context) -> list[list[Value]]:
+        """Return the values of each leg; one leg of nulls when there is none."""
+        found: list[list[Value]] = []
         for leg in range(_MAXIMUM_LEGS if self._names else 0):
             values = [None if get is None else get(context) for get in self._of_leg(leg)]
             if leg and all(value is None for value in values):
                 break
-            found += zip(self._names, map(as_text, values), strict=True)
+            found.append(values)
         return found
 
     def _of_leg(self, leg: int) -> list[Getter | None]:

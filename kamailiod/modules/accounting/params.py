@@ -66,13 +66,8 @@ class AccParams(Params):
 
 
 WITHOUT_EFFECT = (
-    "acc_extra_nullable", "cdr_duration_mode", "cdr_extra_nullable", "cdr_facility",
-    "log_facility", "db_flag", "db_missed_flag", "db_extra", "db_url", "db_table_acc",
-    "db_table_missed_calls", "db_version_check", "acc_method_column", "acc_from_tag_column",
-    "acc_to_tag_column", "acc_callid_column", "acc_sip_code_column", "acc_sip_reason_column",
-    "acc_time_column", "db_insert_mode", "time_mode", "time_attr", "time_exten", "cdrs_table",
-    "time_format", "acc_prepare_flag", "acc_prepare_always", "clone_msg", "acc_extra_size",
-    "cdr_extra_size",
+    "acc_extra_size", "cdr_extra_size", "clone_msg", "db_insert_mode", "cdr_duration_mode",
+    "db_version_check",
 )  # fmt: skip
-"""Modparams that are taken but change nothing yet: there is no database backend, and log lines go
-where all others go."""
+"""Modparams that change nothing: there is no limit of attributes, no message is copied, every row
+is inserted behind the call's back; the last two are of later versions."""

@@ -1,4 +1,5 @@
 import re
+from time import tzset
 
 import pytest
 
@@ -6,6 +7,7 @@ from kamailiod.modules.acc import Acc
 from kamailiod.modules.accounting.extra import split_definition
 from kamailiod.modules.accounting.params import WITHOUT_EFFECT, AccParams
 from kamailiod.script.context import Context
+from kamailiod.script.log import DEBUG, FACILITIES, Log, Syslog
 from kamailiod.script.module import declared
 from tests.kamailiod.fakes import FakeServices
 from tests.kamailiod.modules.proxied_call import ProxiedCall
@@ -85,6 +87,10 @@ def test_the_failed_flag_accounts_failures_too(services: FakeServices) -> None:
     call.flags = 1 << 3
     call.request(b"INVITE")
     call.reply(486, b"Busy Here")
+    assert call.lines() == [], "the flag of the log says where to"
+    call.flags = 1 << 1 | 1 << 3
+    call.request(b"INVITE", branch=b"second")
+    call.reply(486, b"Busy Here")
     assert [line.partition(": timestamp")[0] for line in call.lines()] == [
         "ACC: transaction answered"
     ]
@@ -92,7 +98,7 @@ def test_the_failed_flag_accounts_failures_too(services: FakeServices) -> None:
 
 def test_filtered_codes_are_not_accounted(services: FakeServices) -> None:
     call = Accounted(services, failed_filter="404,486", **FLAGS)
-    call.flags = 1 << 3
+    call.flags = 1 << 1 | 1 << 3
     call.request(b"INVITE")
     call.reply(486, b"Busy Here")
     assert call.lines() == []
@@ -310,7 +316,107 @@ def test_a_script_variable_named_start_time_does_no_harm(services: FakeServices)
     assert call.lines() == ["start_time=noon; end_time=1700000000.000; duration=0.000"]
 
 
-def test_names_and_parameters(services: FakeServices) -> None:
+def test_names_and_parameters() -> None:
     names = {name for _, found in declared(Acc, "kemi") for name in found.names}
-    assert names == {"acc.setflag", "acc.acc_log_request"}
+    functions = {"acc_log_request", "acc_db_request", "acc_request", "setflag"}
+    assert names == {f"acc.{name}" for name in functions}
     assert set(WITHOUT_EFFECT) <= set(AccParams.__slots__)
+
+
+def test_a_flag_set_later_counts_only_when_prepared(services: FakeServices) -> None:
+    call = Accounted(services, acc_prepare_flag=6, **FLAGS)
+    for number, (at_first, count) in enumerate([(0, 0), (1 << 6, 1)]):
+        call.flags = at_first
+        context = call.request(b"INVITE", branch=b"b%d" % number)
+        context.shared.flags |= 1 << 1
+        call.reply(200)
+        assert len(call.lines()) == count
+
+
+def test_all_may_be_prepared(services: FakeServices) -> None:
+    call = Accounted(services, acc_prepare_always=1, **FLAGS)
+    call.flags = 0
+    context = call.request(b"INVITE")
+    context.shared.flags |= 1 << 1
+    call.reply(200)
+    assert len(call.lines()) == 1
+
+
+def test_an_ack_is_accounted_by_the_flags_of_its_invite(services: FakeServices) -> None:
+    call = Accounted(services, report_ack=1, **FLAGS)
+    call.answer()
+    assert call.lines()[1] == (
+        "ACC: request acknowledged: timestamp=1700000000;method=ACK;from_tag=caller;"
+        "to_tag=callee;call_id=call-1@127.0.0.1;code=200;reason=OK"
+    )
+    call.flags = 0
+    call.call_id = b"call-2@127.0.0.1"
+    call.request(b"INVITE", branch=b"other")
+    call.reply(200)
+    call.request(b"ACK", to_tag=b"callee", branch=b"other-ack")
+    assert len(call.lines()) == 2
+
+
+def test_the_reason_may_come_from_a_header(services: FakeServices) -> None:
+    call = Accounted(services, reason_from_hf=1, **FLAGS)
+    call.request(b"INVITE")
+    call.reply(200, more=(b"Reason: Q.850;cause=16",))
+    assert call.lines()[0].endswith(";code=200;reason=Q.850;cause=16")
+
+
+@pytest.mark.parametrize(
+    ("mode", "time"),
+    [
+        (1, "time_exten=250000"),
+        (2, "time_attr=1700000000.250"),
+        (3, "time_attr=2023-11-15 07:13:20"),
+        (4, "time_attr=2023-11-14 22:13:20"),
+    ],
+)
+def test_more_exact_times(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, mode: int, time: str
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    tzset()
+    call = Accounted(services, time_mode=mode, **FLAGS)
+    call.now += 0.25
+    call.answer()
+    monkeypatch.undo()
+    tzset()
+    assert call.lines()[0].startswith(
+        f"ACC: transaction answered: timestamp=1700000000;{time};method=INVITE;"
+    )
+
+
+def test_lines_have_a_facility_of_their_own(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, str]] = []
+    monkeypatch.setattr("syslog.openlog", lambda *arguments: None)
+    monkeypatch.setattr("syslog.syslog", lambda priority, text: sent.append((priority, text)))
+    services.log = Log(DEBUG, write=Syslog(FACILITIES["LOG_DAEMON"], "kamailiod"))
+    call = Accounted(
+        services, log_facility="LOG_LOCAL3", cdr_facility="LOG_LOCAL4", cdr_enable=1, **FLAGS
+    )
+    call.answer()
+    call.request(b"BYE", 2, to_tag=b"callee")
+    lines = [(priority >> 3, text) for priority, text in sent if "<acc>" in text]
+    assert [(facility, "ACC: " in text) for facility, text in lines] == [(19, True), (20, False)]
+    services.log.notice("core", "hello")
+    assert sent[-1][0] >> 3 == 0, "that of the log itself"
+
+
+def test_a_call_ended_by_another_worker_gives_one_record(services: FakeServices) -> None:
+    call = Accounted(services, cdr_enable=1)
+    call.answer()
+    call.state()
+    call.now += 7
+    call.restart_worker()
+    acc = services.load(Acc, cdr_enable=1)
+    acc.mod_init()
+    acc.child_init(1)
+    acc.clock = lambda: call.now
+    call.within = lambda context: None
+    call.request(b"BYE", 2, to_tag=b"callee")
+    call.request(b"BYE", 2, to_tag=b"callee", branch=b"again")
+    assert call.lines() == ["start_time=1700000000.000; end_time=1700000007.000; duration=7.000"]
