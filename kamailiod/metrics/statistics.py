@@ -14,6 +14,7 @@ from shm import Counters, Histogram, Segment, Snapshot
 from workers import Role
 
 _STORE = "statistics"
+_CELL = 1 << 64
 
 
 class Statistics:
@@ -37,6 +38,7 @@ class Statistics:
         self._handling = Histogram(self._counters, HANDLING, HANDLING_BOUNDS)
         hidden = set(Histogram.columns(HANDLING, HANDLING_BOUNDS))
         self.names: Sequence[str] = tuple(name for name in columns if name not in hidden)
+        self._found = _by_spelling(self.names)
         self._gauges = frozenset(gauges)
         self._base = self._counters.row(len(roles))
         self._row: memoryview | None = None
@@ -80,6 +82,19 @@ class Statistics:
 
         return increment
 
+    def adder(self, name: str) -> Callable[[int], None]:
+        """Return add(number), also below zero: what one process adds another may take off."""
+        row, column = self._own_row(), self._counters.column(name)
+
+        def add(by: int) -> None:
+            row[column] = (row[column] + by) % _CELL
+
+        return add
+
+    def find(self, name: str) -> str | None:
+        """Return the full name of a statistic given as "group:name" or "name"; None without."""
+        return self._found.get(name)
+
     def setter(self, name: str) -> Callable[[int], None]:
         """Return set(value) of this process's cell, for a gauge; a value is at least 0."""
         return partial(self._own_row().__setitem__, self._counters.column(name))
@@ -91,11 +106,12 @@ class Statistics:
     def total(self, name: str) -> int:
         """Return the sum over all processes since the start or the last reset."""
         values = self._counters.values(name)
-        return sum(values) - 2 * values[-1]
+        return _signed(sum(values) - 2 * values[-1])
 
     def by_rank(self, name: str) -> dict[int, int]:
         """Return what each process has counted since the start, by rank."""
-        return dict(zip(self._ranks, self._counters.values(name), strict=False))
+        values = map(_signed, self._counters.values(name))
+        return dict(zip(self._ranks, values, strict=False))
 
     def handling_snapshot(self) -> Snapshot:
         """Return the histogram of handling times, summed over all processes."""
@@ -107,7 +123,8 @@ class Statistics:
         by_rank and the histogram go on: a Prometheus counter never goes down.
         """
         if name not in self._gauges:
-            self._base[self._counters.column(name)] = sum(self._counters.values(name)[:-1])
+            total = sum(self._counters.values(name)[:-1])
+            self._base[self._counters.column(name)] = total % _CELL
 
     def close(self) -> None:
         """Remove the segment; done once, by the supervisor, at the end."""
@@ -125,3 +142,16 @@ def _columns(names: Iterable[str]) -> list[str]:
     histogram = Histogram.columns(HANDLING, HANDLING_BOUNDS)
     declared = dict.fromkeys(names)
     return [*(name for name in declared if name not in histogram), *histogram]
+
+
+def _by_spelling(names: Sequence[str]) -> dict[str, str]:
+    # Of statistics of one name in several groups, the first is meant.
+    found = {name: name for name in names}
+    for name in names:
+        found.setdefault(name.partition(":")[2], name)
+    return found
+
+
+def _signed(value: int) -> int:
+    # Cells are unsigned: what went below zero in one lies near their top.
+    return (value + _CELL // 2) % _CELL - _CELL // 2

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from kamailiod.script.context import Context
-from kamailiod.script.module import Module, Params, RpcFault, kemi, pseudo_variable, rpc
+from kamailiod.script.context import Context, Route
+from kamailiod.script.module import Module, Params, RpcFault, kemi, rpc
 from kamailiod.script.services import Services
+
+_ROUTES = Route.REQUEST | Route.ONREPLY | Route.REPLY | Route.FAILURE | Route.ONSEND
+_OF_SCRIPT = "custom script counter."
+_UNDESCRIBED = "kamailio statistic (no description)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,16 @@ class Counters(Module):
         super().__init__(params, services)
         self._descriptions = dict(map(self._declaration, params.script_counter))
         self.statistics = tuple(self._descriptions)  # type: ignore[misc]  # modparams declare them
-        self._increments: dict[str, Callable[..., None]] = {}
+        self._adders: dict[str, Callable[[int], None]] = {}
 
     def child_init(self, rank: int) -> None:
         """Take this process's cells."""
-        counter = self.services.statistics.counter
-        self._increments = {name: counter(name) for name in self.statistics}
+        adder = self.services.statistics.adder
+        self._adders = {name: adder(name) for name in self.statistics}
 
     def _declaration(self, text: str) -> tuple[str, str]:
         name, _, description = text.strip().partition(" ")
-        return self._full(name), description.strip()
+        return self._full(name), description.strip() or _OF_SCRIPT
 
     def _full(self, name: str) -> str:
         group, separator, counter = name.partition(".")
@@ -50,39 +54,30 @@ class Counters(Module):
             return f"{self.params.script_cnt_grp_name}:{name}"
         return f"{group}:{counter}"
 
-    @kemi("counters.inc", native="cnt_inc")
+    @kemi("counters.inc", native="cnt_inc", routes=_ROUTES)
     def increase(self, context: Context, name: bytes) -> int:
         """Add 1 to a counter; -1 when there is none of this name."""
         return self.add(context, name, 1)
 
-    @kemi("counters.add", native="cnt_add")
+    @kemi("counters.add", native="cnt_add", routes=_ROUTES)
     def add(self, context: Context, name: bytes, value: int) -> int:
-        """Add a number to a counter; -1 when there is none of this name."""
-        increment = self._increments.get(self._full(name.decode("utf-8", "replace")))
-        if increment is None or value < 0:
-            self.services.log.error("counters", f"counter {name!r} does not exist or {value} < 0")
+        """Add a number, which may be negative, to a counter; -1 when there is none of this name."""
+        add = self._adders.get(self._full(name.decode("utf-8", "replace")))
+        if add is None:
+            self.services.log.error("counters", f"counter {name!r} does not exist")
             return -1
-        increment(value)
+        add(value)
         return 1
 
-    @kemi("counters.reset", native="cnt_reset")
+    @kemi("counters.reset", native="cnt_reset", routes=_ROUTES)
     def reset_counter(self, context: Context, name: bytes) -> int:
         """Let a counter start at 0 again; -1 when there is none of this name."""
         full = self._full(name.decode("utf-8", "replace"))
-        if full not in self._increments:
+        if full not in self._adders:
             self.services.log.error("counters", f"counter {name!r} does not exist")
             return -1
         self.services.statistics.reset(full)
         return 1
-
-    @pseudo_variable("stat")
-    def statistic(self, context: Context, inner: bytes, index: object) -> int | None:
-        """$stat(name) or $stat(group:name): a statistic's value, of all processes."""
-        wanted = inner.decode("utf-8", "replace")
-        for name in self.services.statistics.names:
-            if wanted in (name, name.partition(":")[2]):
-                return self.services.statistics.total(name)
-        return None
 
     @rpc("cnt.get")
     def get(self, group: str, name: str) -> object:
@@ -103,7 +98,7 @@ class Counters(Module):
     @rpc("cnt.help")
     def help(self, group: str, name: str) -> object:
         """Show what a statistic counts."""
-        return self._descriptions.get(self._known(group, name)) or "no description"
+        return self._descriptions.get(self._known(group, name), _UNDESCRIBED)
 
     @rpc("cnt.list_groups")
     def groups(self) -> object:

@@ -145,10 +145,9 @@ class Pv(Access, Simple, Unique, Conversion, Module):
     @pseudo_variable("stat")
     def statistic(self, context: Context, inner: bytes, index: Index) -> Value:
         """The value of a statistic over all processes, nothing when there is none."""
-        try:
-            return self.services.statistics.total(inner.decode("ascii", "replace"))
-        except KeyError:
-            return None
+        statistics = self.services.statistics
+        name = statistics.find(inner.decode("utf-8", "replace"))
+        return None if name is None else statistics.total(name)
 
     def _definition(self, name: bytes) -> bytes | None:
         found = self.services.defines.get(name.decode("utf-8", "replace"))

@@ -33,6 +33,12 @@ class Statistics(Protocol):
     def counter(self, name: str) -> Callable[..., None]:
         """Return increment(by=1) for this process's cell of a statistic (after the fork)."""
 
+    def adder(self, name: str) -> Callable[[int], None]:
+        """Return add(number), also below zero, for this process's cell (after the fork)."""
+
+    def find(self, name: str) -> str | None:
+        """Return the full name of a statistic given as "group:name" or "name"; None without."""
+
     def total(self, name: str) -> int:
         """Return the sum over all processes."""
 

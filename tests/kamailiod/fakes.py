@@ -68,6 +68,12 @@ class FakeStatistics:
 
         return increment
 
+    def adder(self, name: str) -> Callable[[int], None]:
+        return self.counter(name)
+
+    def find(self, name: str) -> str | None:
+        return next((n for n in self.counts if name in (n, n.partition(":")[2])), None)
+
     def total(self, name: str) -> int:
         return self.counts[name]
 

@@ -63,6 +63,27 @@ def test_reset_moves_totals_and_not_the_counters(statistics):
     assert statistics.total("core:drop_requests") == 0
 
 
+def test_what_one_process_adds_another_takes_off(statistics, fork):
+    def add(index, by):
+        statistics.open(index)
+        statistics.adder("core:drop_requests")(by)
+
+    assert wait_for(fork(lambda: add(1, 3)), fork(lambda: add(2, -5))) == [0, 0]
+    assert statistics.total("core:drop_requests") == -2
+    assert statistics.by_rank("core:drop_requests")[2] == -5
+    statistics.reset("core:drop_requests")
+    assert statistics.total("core:drop_requests") == 0
+    assert wait_for(fork(lambda: add(2, 1))) == [0]
+    assert statistics.total("core:drop_requests") == 1
+
+
+def test_names_are_found_with_and_without_their_group(statistics):
+    assert statistics.find("core:drop_requests") == "core:drop_requests"
+    assert statistics.find("drop_requests") == "core:drop_requests"
+    assert statistics.find("tm:drop_requests") is None
+    assert statistics.find("") is None
+
+
 def test_handling_times_are_summed(statistics, fork):
     def run(index):
         statistics.open(index)

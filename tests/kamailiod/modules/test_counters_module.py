@@ -8,6 +8,7 @@ from kamailiod.metrics.statistics import Statistics
 from kamailiod.modules.counters import Counters
 from kamailiod.modules.ctl import Ctl
 from kamailiod.script.module import RpcFault
+from tests.kamailiod.lua_calls import LuaCalls
 from workers import process_table
 
 
@@ -23,24 +24,26 @@ def counters(services):
 
 
 def test_counting(counters, services):
-    context = services.faked_context()
+    lua, context = LuaCalls(services, [counters]), services.faked_context()
+    total = services.statistics.total
     assert counters.statistics == ("script:reqs", "g2:x")
-    assert counters.increase(context, b"reqs") == 1
-    assert counters.add(context, b"script.reqs", 5) == 1
-    assert counters.increase(context, b"g2.x") == 1
-    assert counters.statistic(context, b"reqs", None) == 6
-    assert counters.statistic(context, b"g2:x", None) == 1
-    assert counters.reset_counter(context, b"reqs") == 1
-    assert counters.statistic(context, b"reqs", None) == 0
+    assert lua(context, 'return KSR.counters.inc("reqs")') == 1
+    assert lua(context, 'return KSR.counters.add("script.reqs", 5)') == 1
+    assert lua(context, 'return KSR.counters.inc("g2.x")') == 1
+    assert (total("script:reqs"), total("g2:x")) == (6, 1)
+    assert lua(context, 'return KSR.counters.add("reqs", -8)') == 1
+    assert total("script:reqs") == -2
+    assert lua(context, 'return KSR.counters.reset("reqs")') == 1
+    assert total("script:reqs") == 0
 
 
 @pytest.mark.parametrize("name", [b"nope", b"core.rcv_requests", b"g2.reqs", b"\xff"])
 def test_what_the_script_did_not_declare(counters, services, name):
     context = services.faked_context()
     assert counters.increase(context, name) == -1
+    assert counters.add(context, name, 1) == -1
     assert counters.reset_counter(context, name) == -1
     assert "does not exist" in services.lines[-1]
-    assert counters.statistic(context, b"nope", None) is None
 
 
 def test_commands(counters, services):
@@ -50,6 +53,10 @@ def test_commands(counters, services):
     assert counters.variables("g2") == counters.variables_list("g2") == ["x"]
     assert counters.values("g2") == counters.all_values("g2") == {"x": 4}
     assert counters.help("g2", "x") == "calls of x"
+    assert counters.help("script", "reqs") == "custom script counter."
+    assert counters.help("core", "rcv_requests") == "kamailio statistic (no description)"
+    assert counters.variables("nope") == []
+    assert counters.values("nope") == {}
     assert counters.reset("g2", "x") is None
     assert counters.get("g2", "x") == 0
 

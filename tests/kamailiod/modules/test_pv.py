@@ -116,7 +116,8 @@ def test_configuration(pv: Loaded) -> None:
     assert pv.get(b"$defn(NUM)") == 42
     assert (pv.get(b"$def(NOPE)"), pv.get(b"$defn(NOPE)")) == (None, 0)
     pv.services.statistics.counter("core:rcv_requests")(3)
-    assert pv.get(b"$stat(core:rcv_requests)") == 3
+    assert pv.get(b"$stat(core:rcv_requests)") == pv.get(b"$stat(rcv_requests)") == 3
+    assert pv.get(b"$stat(nope)") is None
 
 
 def test_avp_functions(pv: Loaded) -> None:
