@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kamailiod.cfg import Kemi, compile_routes, load
-from kamailiod.loading import module_classes
 from kamailiod.script.context import Context
 from kamailiod.script.engine import Engine, ScriptSettings
 from kamailiod.script.functions import catalogue, kemi_functions, native_functions
@@ -26,7 +25,7 @@ class NativeCalls:
             services.variables.register_module(module)
         path = folder / "native.cfg"
         path.write_text(text)
-        known = catalogue(module_classes())
+        known = catalogue({module.name: type(module) for module in modules})
         config = load(str(path), catalogue=known)
         self._services = services
         self.engine = Engine(
