@@ -137,6 +137,9 @@ class Receiver:
     def _reply(self, message: SipMessage, source: Source) -> None:
         self._replies()
         self._by_class[message.status // 100]()
+        filters = self._tm.reply_filters
+        if filters and any(takes(message) for takes in filters):
+            return
         context = Context(message, source, Route.REPLY)
         route = self._engine.reply_route
         if route is None:

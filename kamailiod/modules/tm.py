@@ -43,7 +43,11 @@ class _Effects:
 
 
 class Tm(Module):
-    """The transaction module of one process."""
+    """The transaction module of one process.
+
+    `reply_filters` are asked for every reply before anybody else sees it; the first that returns
+    True has taken it: the answer to a request that was sent without a transaction.
+    """
 
     name = "tm"
     Params: ClassVar[type[Params]] = TmParams
@@ -60,6 +64,7 @@ class Tm(Module):
     def __init__(self, params: TmParams, services: Services) -> None:
         super().__init__(params, services)
         self._created: list[Callable[[Context, Transaction], object]] = []
+        self.reply_filters: list[Callable[[SipMessage], bool]] = []
         self._sl = services.module(Sl)
         self.relay: Relay
         self.transactions: Transactions

@@ -161,6 +161,13 @@ class SipMessage:
             self._contacts = tuple(found)
         return self._contacts
 
+    def take_contacts(self, contacts: tuple[NameAddr, ...]) -> None:
+        """Have the Contact addresses given as others than the header says: where they really are.
+
+        Who saves contacts sees these; the header and its variables stay as received.
+        """
+        self._contacts = contacts
+
     def number(self, name: bytes) -> int | None:
         """Return a header's body as a non-negative integer; None when absent, none or absurd."""
         body = self.header(name)

@@ -1,0 +1,1 @@
+"""What nathelper does, by theme; nathelper.py joins it."""
