@@ -1,11 +1,14 @@
 """Database servers (MySQL, PostgreSQL) through SQLAlchemy's asyncio engines.
 
-The engine, and with it SQLAlchemy, is loaded with the first statement: it takes a good half second.
+SQLAlchemy is loaded with the first statement, in a thread: it takes a good half second, which the
+process must not stand still for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +37,7 @@ class ServerDatabase:
         self._url = url
         self._health = health
         self._engine: AsyncEngine | None = None
+        self._loading: asyncio.Future[None] | None = None
 
     def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return None: a server is always waited for."""
@@ -56,6 +60,7 @@ class ServerDatabase:
         return await self._written(self._execute_many(statement, rows))
 
     async def _written(self, work: Coroutine[object, object, object]) -> Outcome:
+        await self._loaded()
         try:
             async with asyncio.timeout(TIMEOUT):
                 await work
@@ -125,6 +130,7 @@ class ServerDatabase:
                 await transaction.execute(text(statement), [dict(row) for row in rows])
 
     async def _guarded(self, work: Coroutine[object, object, T]) -> T | None:
+        await self._loaded()
         try:
             async with asyncio.timeout(TIMEOUT):
                 result = await work
@@ -133,6 +139,13 @@ class ServerDatabase:
             return None
         self._health.good()
         return result
+
+    async def _loaded(self) -> None:
+        if self._engine is None:
+            if self._loading is None:
+                loop = asyncio.get_running_loop()
+                self._loading = loop.run_in_executor(None, _load, self._url.scheme)
+            await self._loading
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
@@ -157,3 +170,10 @@ class ServerDatabase:
                 isolation_level="AUTOCOMMIT",
             )
         return self._engine
+
+
+def _load(scheme: str) -> None:
+    import sqlalchemy.ext.asyncio  # noqa: F401  # what is loaded is what the engine will need
+
+    with contextlib.suppress(ImportError):
+        importlib.import_module("aiomysql" if scheme == "mysql" else "asyncpg")
