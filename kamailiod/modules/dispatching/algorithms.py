@@ -130,7 +130,7 @@ class Algorithms:
     def _latency(self, context: Context, chosen: DestinationSet) -> int:
         order = self.by_latency(chosen)
         if not order:
-            return NONE
+            return 0
         self._words[chosen.slot + ROUND_ROBIN] = (order[0] + 1) % self._ring(chosen)
         return order[0]
 
