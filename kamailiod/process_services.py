@@ -45,7 +45,7 @@ class ProcessServices:
     def __init__(
         self, kinds: Mapping[str, type[Module]], given: Any, settings: Settings, log: Log,
         network: Network, defines: Mapping[str, str], worker_count: int, instance: str,
-        memory: int, signature: tuple[tuple[bytes, ...], tuple[bytes, ...]],
+        memory: int, signature: tuple[tuple[bytes, ...], tuple[bytes, ...]], config_file: str,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.log = log
@@ -54,6 +54,7 @@ class ProcessServices:
         self.worker_count = worker_count
         self.instance = instance
         self.reply_signature, self.request_signature = signature
+        self.config_file = config_file
         self.rank = 0
         self.variables = PseudoVariables(log)
         self.databases = Databases(lambda: self.loop, log)

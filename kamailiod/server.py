@@ -75,6 +75,7 @@ class Server:
 
     def __init__(self, command_line: CommandLine) -> None:
         self._line = command_line
+        self._config_file = os.path.abspath(command_line.config)
         self._kinds = module_classes()
         self._config = load(
             command_line.config, command_line.config_options(), catalogue(self._kinds)
@@ -198,7 +199,7 @@ class Server:
         return ProcessServices(
             self._kinds, self._config.module_parameters, settings, self._log, network,
             self._config.defines, settings.children, _instance(addresses), memory,
-            _signatures(settings),
+            _signatures(settings), self._config_file,
         )  # fmt: skip
 
     def _load_modules(self, services: ProcessServices) -> None:

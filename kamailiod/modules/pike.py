@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kamailiod.modules.flooding.source_tree import SourceTree, Verdict, octets
+from kamailiod.modules.flooding.source_tree import SourceTree, Verdict
+from kamailiod.net.literal import octets
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import Module, Params, RpcFault, kemi, rpc
 from kamailiod.script.services import Services

@@ -101,6 +101,7 @@ class Services(Protocol):
     rank: int
     worker_count: int
     instance: str
+    config_file: str
     reply_signature: tuple[bytes, ...]
     request_signature: tuple[bytes, ...]
 

@@ -127,6 +127,7 @@ class FakeServices:
         self.script = FakeScript()
         self.timers = TimerWheel(None)
         self.defines: Mapping[str, str] = {}
+        self.config_file = "/nowhere/kamailio.cfg"
         self.rank = 1
         self.worker_count = 1
         self.instance = f"test-{os.getpid()}-{next(_numbers)}"

@@ -146,12 +146,3 @@ class SourceTree:
             status = "WARM"
         address = socket.inet_ntop(_KINDS[key[:1]], key[1:])
         return Leaf(address, node.leaf_before, node.leaf, max(expires, 0), status)
-
-
-def octets(address: bytes) -> bytes | None:
-    """Return an IPv4 or IPv6 address in text form as 4 or 16 octets; None for what is none."""
-    text = address.decode("ascii", "replace").strip("[]")
-    try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except (OSError, ValueError):
-        return None

@@ -9,7 +9,7 @@ from itertools import groupby
 
 import pytest
 
-from kamailiod.modules.flooding.source_tree import SourceTree, Verdict, octets
+from kamailiod.modules.flooding.source_tree import SourceTree, Verdict
 from kamailiod.modules.pike import Pike
 from kamailiod.script.module import RpcFault
 from shm import HashMap, Segment
@@ -179,8 +179,3 @@ def test_killed_workers_tear_nothing(services: FakeServices) -> None:
     assert found.mark(A, time.time()) in Verdict
     nodes.sweep()
     nodes.verify()
-
-
-@pytest.mark.parametrize("text", [b"", b"1.2.3", b"::g", b"\xff", b"1.2.3.4.5", b"0"])
-def test_what_is_no_address(text: bytes) -> None:
-    assert octets(text) is None
