@@ -126,7 +126,7 @@ def test_one_table_for_all(services: FakeServices, tables: SqliteTables) -> None
     run(services, module.rpc_reload("b"))
     assert lua(context, 'return KSR.mtree.mt_match("c", "9", 0)') == 1
     tables.break_down()
-    with pytest.raises(RpcFault, match="Can not reload Mtrees from database."):
+    with pytest.raises(RpcFault, match="Can not reload Mtrees"):
         run(services, module.rpc_reload())
     assert lua(context, 'return KSR.mtree.mt_match("c", "9", 0)') == 1
 

@@ -85,7 +85,7 @@ def test_nodes_are_the_heads_of_prefixes() -> None:
     for _ in range(50):
         prefixes = {"".join(chance.choices("012", k=chance.randint(1, 6))) for _ in range(15)}
         heads = {prefix[:place] for prefix in prefixes for place in range(len(prefix))}
-        assert tree({prefix: "x" for prefix in prefixes}).facts.nodes == len(heads)
+        assert tree(dict.fromkeys(prefixes, "x")).facts.nodes == len(heads)
 
 
 def test_destinations() -> None:
