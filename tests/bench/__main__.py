@@ -8,7 +8,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-PARTS = ("hot_path", "lua_calls", "shared_memory", "soak", "killed_workers")
+PARTS = ("hot_path", "lua_calls", "shared_memory", "kill_store", "soak", "killed_workers")
 
 
 def main() -> None:

@@ -1,19 +1,20 @@
-"""Writers killed with SIGKILL: at every single line, and at random instants under load."""
+"""Writers killed with SIGKILL: at every line and bytecode, and among others that go on.
+
+At random instants, for a minute: python -m tests.bench.kill_store.
+"""
 
 import os
 import random
 import signal
 import sys
-import time
-from zlib import crc32
 
 import pytest
 
 from shm import Counters
+from tests.shm import killed_writers
+from tests.shm.killed_writers import COLUMNS, WRITERS, differences, is_whole, overfill, read, write
 
-SECONDS = float(os.environ.get("KAMAILIOD_KILL_SECONDS", "5"))
-WRITERS = 3
-KEYS = 24
+DEATHS = 120
 
 
 def append(old, expires):
@@ -37,7 +38,7 @@ OPERATIONS = {
 
 
 def filled(make_map, *, full=False):
-    records = make_map(buckets=4, heap=16 << 10)
+    records = make_map(buckets=4, heap=16 << 10, weigh=killed_writers.weigh)
     for number in range(10):
         records.put(b"key%d" % number, b"old%d" % number, 90 + number if number % 2 else 0)
     if full:
@@ -51,17 +52,18 @@ def filled(make_map, *, full=False):
     return records
 
 
-def die_at_line(limit, work):
-    """Run `work` and be killed before the `limit`-th line that runs in the package."""
-    lines = 0
+def die_at(limit, work, what="line"):
+    """Run `work` and be killed before the `limit`-th line (or opcode) that runs in the package."""
+    steps = 0
 
     def trace(frame, event, _):
-        nonlocal lines
+        nonlocal steps
         if "/shm/" not in frame.f_code.co_filename or "/tests/" in frame.f_code.co_filename:
             return None
-        if event == "line":
-            lines += 1
-            if lines == limit:
+        frame.f_trace_opcodes = what == "opcode"
+        if event == what:
+            steps += 1
+            if steps == limit:
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
@@ -70,33 +72,45 @@ def die_at_line(limit, work):
     sys.settrace(None)
 
 
-def run_until(line, fork, work):
-    return os.waitpid(fork(lambda: die_at_line(line, work)), 0)[1]
+def run_until(limit, fork, work, what="line"):
+    return os.waitpid(fork(lambda: die_at(limit, work, what)), 0)[1]
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["roomy", "full"])
 @pytest.mark.parametrize("name", ["insert", "replace", "delete", "update"])
 def test_killed_at_any_line_leaves_the_old_or_the_new(make_map, fork, name, full):
-    operation = OPERATIONS[name]
-    template = filled(make_map, full=full)
-    before = {record.key: record[2:] for record in template.records()}
+    assert die_everywhere(filled(make_map, full=full), OPERATIONS[name], fork, "line") > 40
+
+
+@pytest.mark.parametrize("name", ["insert", "replace", "delete", "update"])
+def test_killed_at_any_bytecode_leaves_the_old_or_the_new(make_map, fork, name):
+    assert die_everywhere(filled(make_map), OPERATIONS[name], fork, "opcode") > 200
+
+
+def die_everywhere(template, operation, fork, what):
+    """Have an operation killed before each of its steps, and return how many there are."""
+    before = contents(template)
     image = template._memory[:]
     operation(template)
-    after = {record.key: record[2:] for record in template.records()}
+    after = contents(template)
     assert before != after
-    line, status = 0, -1
+    step, status = 0, -1
     while status != 0:
-        line += 1
+        step += 1
         template._memory[:] = image
-        status = run_until(line, fork, lambda: operation(template))
+        status = run_until(step, fork, lambda: operation(template), what)
         assert status in (0, signal.SIGKILL)
         template.sweep()
         template.verify()
-        now = {record.key: record[2:] for record in template.records()}
+        now = contents(template)
         assert now == after or (status and now == before)
         assert len(template) == len(now)
         assert template.put(b"key3", b"usable")
-    assert line > 40
+    return step
+
+
+def contents(records):
+    return {record.key: record[2:] for record in records.records()}
 
 
 def test_killed_at_any_line_while_a_spare_block_is_used(make_map, fork):
@@ -104,7 +118,7 @@ def test_killed_at_any_line_while_a_spare_block_is_used(make_map, fork):
     assert template.put(b"key3", b"olde", 5)
     assert template.put(b"key7", b"olde", 5)
     assert template._stripes.spares()
-    rest = {record.key: record[2:] for record in template.records()}
+    rest = contents(template)
     del rest[b"key3"]
     image = template._memory[:]
     line, status = 0, -1
@@ -114,7 +128,7 @@ def test_killed_at_any_line_while_a_spare_block_is_used(make_map, fork):
         status = run_until(line, fork, lambda: replace_thrice(template))
         template.sweep()
         template.verify()
-        now = {record.key: record[2:] for record in template.records()}
+        now = contents(template)
         assert now.pop(b"key3")[1] in (b"olde", b"new3", b"newt", b"new" * 30)
         assert now == rest
         assert template.put(b"key3", b"usable")
@@ -125,10 +139,10 @@ def test_killed_at_any_line_while_a_spare_block_is_used(make_map, fork):
 def test_killed_at_any_line_of_a_long_operation(make_map, fork, name):
     operation = OPERATIONS[name]
     records = filled(make_map)
-    before = {record.key: record[2:] for record in records.records()}
+    before = contents(records)
     image = records._memory[:]
     operation(records)
-    after = {record.key: record[2:] for record in records.records()}
+    after = contents(records)
     line, status, step = 0, -1, 7
     while status != 0:
         line += step
@@ -136,63 +150,11 @@ def test_killed_at_any_line_of_a_long_operation(make_map, fork, name):
         status = run_until(line, fork, lambda: operation(records))
         records.sweep()
         records.verify()
-        now = {record.key: record[2:] for record in records.records()}
+        now = contents(records)
         assert after.items() <= now.items() <= before.items()
         operation(records)
-        assert {record.key: record[2:] for record in records.records()} == after
+        assert contents(records) == after
         records.verify()
-
-
-def plan(writer, number):
-    """The operation that is the `number`-th of a writer: the same whoever asks."""
-    chance = random.Random(writer * 1_000_003 + number)
-    key = b"%d:%d" % (writer, chance.randrange(KEYS))
-    if chance.random() < 0.3:
-        return key, None
-    body = bytes([chance.randrange(256)]) * chance.randrange(700)
-    return key, b"%08x" % crc32(body) + body
-
-
-def write(records, counters, writer):
-    row = counters.row(writer)
-    while True:
-        number = row[0] + 1
-        key, value = plan(writer, number)
-        if value is None:
-            records.delete(key)
-        elif not records.put(key, value, number):
-            os._exit(3)
-        row[0] = number
-        if not records.update(b"shared", add_one):
-            os._exit(3)
-        row[1] += 1
-
-
-def add_one(old, expires):
-    return b"%d" % (int(old or b"0") + 1), expires
-
-
-def read(records):
-    while True:
-        for key, value in records.items():
-            if key != b"shared" and value[:8] != b"%08x" % crc32(value[8:]):
-                os._exit(4)
-        for writer in range(WRITERS):
-            for number in range(KEYS):
-                value = records.get(b"%d:%d" % (writer, number))
-                if value is not None and value[:8] != b"%08x" % crc32(value[8:]):
-                    os._exit(4)
-
-
-def expected(writer, done):
-    model = {}
-    for number in range(1, done + 1):
-        key, value = plan(writer, number)
-        if value is None:
-            model.pop(key, None)
-        else:
-            model[key] = value
-    return model
 
 
 def kill(child):
@@ -200,39 +162,49 @@ def kill(child):
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
-def test_killed_writers_lose_and_tear_nothing(make_map, make_segment, fork):
-    records = make_map(buckets=16, heap=128 << 10)
-    size = Counters.segment_size(["operations", "bumps"], WRITERS)
-    counters = Counters(make_segment(size), ["operations", "bumps"], WRITERS)
+def test_writers_that_die_among_others_lose_and_tear_nothing(make_map, make_segment, fork):
+    """Each dies at a line that a seeded chance chooses, while the others write and one reads."""
+    records = make_map(buckets=16, heap=128 << 10, weigh=killed_writers.weigh)
+    rows = WRITERS + 1
+    size = Counters.segment_size(COLUMNS, rows)
+    counters = Counters(make_segment(size), COLUMNS, rows)
+    chance = random.Random(4711)
 
     def start(writer):
-        return fork(lambda: write(records, counters, writer))
+        limit = chance.randrange(1, 6000)
+        return fork(lambda: die_at(limit, lambda: write(records, counters, writer)))
 
     children = [start(writer) for writer in range(WRITERS)]
-    reader = fork(lambda: read(records))
-    kills, end = 0, time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        time.sleep(random.random() * 0.03)
-        writer = random.randrange(WRITERS)
-        kill(children[writer])
-        kills += 1
-        if kills % 3 == 0:
+    reader = fork(lambda: read(records, counters))
+    for number in range(DEATHS):
+        writer = number % WRITERS
+        assert os.waitpid(children[writer], 0)[1] == signal.SIGKILL
+        # No check of leaks here: another may have died since.
+        if number % 3 == 0:
             records.sweep()
         children[writer] = start(writer)
-    for child in [*children, reader]:
-        kill(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    kill(reader)
     records.sweep()
     records.verify()
-    compare(records, counters, kills + WRITERS)
-    print(f"{kills} kills, {counters.total('operations')} writes, {records.recovered} recovered")
+    assert differences(records, counters, DEATHS + WRITERS) == []
+    assert counters.total("operations") > DEATHS
+    assert counters.total("read") > 0
+    assert records.recovered > 0
 
 
-def compare(records, counters, kills):
-    bumps = counters.total("bumps")
-    assert bumps <= int(records.get(b"shared")) <= bumps + kills
-    for writer, done in enumerate(counters.values("operations")):
-        model = expected(writer, done)
-        found = dict(records.items(b"%d:" % writer))
-        key, value = plan(writer, done + 1)
-        assert found.pop(key, None) in (model.pop(key, None), value)
-        assert found == model
+def test_writers_that_die_in_a_full_map_leave_it_whole(make_map, make_segment, fork):
+    records = make_map(buckets=16, heap=64 << 10, weigh=killed_writers.weigh)
+    counters = Counters(make_segment(Counters.segment_size(COLUMNS, 2)), COLUMNS, 2)
+    chance = random.Random(815)
+    for number in range(DEATHS):
+        limit = chance.randrange(5000, 15000)
+        writer = number % 2
+        status = run_until(limit, fork, lambda writer=writer: overfill(records, counters, writer))
+        assert status == signal.SIGKILL
+        records.sweep()
+        records.verify()
+    assert counters.total("refused") > 0
+    assert records.usage().failures > 0
+    assert all(is_whole(value) for _, value in records.items())
