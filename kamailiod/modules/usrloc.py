@@ -180,22 +180,22 @@ class Usrloc(LocationCommands):
             self.services.log.error("usrloc", text)
 
     def read(
-        self, table: bytes, aor: bytes, then: Callable[[list[Binding]], T], failed: T
+        self, table: bytes, aor: bytes, then: Callable[[list[Binding]], T], failed: T, now: float
     ) -> T | Wait:
-        """Return then(contacts that are not expired) of a user, or a Wait for it.
+        """Return then(contacts that are not expired at `now`) of a user, or a Wait for it.
 
         `failed` is what comes of a database that does not work.
         """
         stored = self.stored
         if stored is None:
-            return then(self.locations.table(table).bindings(aor, time.time()))
+            return then(self.locations.table(table).bindings(aor, now))
         found = stored.read_at_once(table, aor)
         if found is not None:
-            return then(live(found, time.time()))
+            return then(live(found, now))
 
         async def later() -> T:
             fetched = await stored.read(table, aor)
-            return failed if fetched is None else then(live(fetched, time.time()))
+            return failed if fetched is None else then(live(fetched, now))
 
         return Wait(later)
 
@@ -302,7 +302,8 @@ class Usrloc(LocationCommands):
     def _ended(self, work: Callable[..., object], task: Task[None]) -> None:
         self._tasks.pop(work, None)
         if not task.cancelled() and task.exception() is not None:
-            self.services.log.error("usrloc", f"work with the database failed: {task.exception()!r}")
+            text = f"work with the database failed: {task.exception()!r}"
+            self.services.log.error("usrloc", text)
 
 
 class Counted:

@@ -30,9 +30,9 @@ def test_what_is_set_to_its_default_is_not_warned_about(tmp_path):
     path.write_text("""
 modparam("tm", "failure_reply_mode", 3)
 modparam("tm", "relay_100", 1)
-modparam("tm|usrloc", "timer_interval", 20)
+modparam("tm|usrloc", "timer_procs", 4)
 modparam("tm", "fr_timer", 5)
 """)
     config = load(str(path))
     assert [p.name for p in ineffective_params(KINDS["tm"], config)] == ["relay_100"]
-    assert [p.name for p in ineffective_params(KINDS["usrloc"], config)] == ["timer_interval"]
+    assert [p.name for p in ineffective_params(KINDS["usrloc"], config)] == ["timer_procs"]

@@ -23,23 +23,26 @@ Wanted = tuple[bytes, bytes, bytes, int, int, bytes, int, int, int, bytes, bytes
 
 
 class Change:
-    """Applies wanted contacts; `result`, `bindings` and `refusal` (None: done) say what came of it.
+    """Applies wanted contacts; `refusal` (None: done), `result`, `bindings`, `saved` (ruids) tell.
 
     Times are unix seconds.  An update of the same Call-ID and a lower CSeq aborts it all; the same
     CSeq is a retransmission within `cseq_delay` seconds, later it aborts too.
     """
 
     __slots__ = (
+        "_attributes",
         "_connection_id",
         "_cseq_delay",
         "_locations",
         "_max_contacts",
         "_now",
         "_replace",
+        "_server_id",
         "_wanted",
         "bindings",
         "refusal",
         "result",
+        "saved",
     )
 
     def __init__(
@@ -51,6 +54,8 @@ class Change:
         max_contacts: int,
         cseq_delay: int,
         connection_id: int,
+        attributes: bytes = b"",
+        server_id: int = 0,
     ) -> None:
         self._locations = locations
         self._wanted = wanted
@@ -59,6 +64,9 @@ class Change:
         self._max_contacts = max_contacts
         self._cseq_delay = cseq_delay
         self._connection_id = connection_id
+        self._attributes = attributes
+        self._server_id = server_id
+        self.saved: list[bytes] = []
         self.bindings: list[Binding] = []
         self.result = INSERTED
         self.refusal: bytes | None = None
@@ -98,7 +106,10 @@ class Change:
                 ruid = locations.next_ruid()
                 result = INSERTED
             kept.add(ruid)
-            new = Binding(*fields, ruid, self._connection_id, 0, now)
+            self.saved.append(ruid)
+            new = Binding(
+                *fields, ruid, self._connection_id, self._server_id, now, 0, 0, self._attributes
+            )
             if bindings:
                 locations.place(bindings, new, position)
             else:

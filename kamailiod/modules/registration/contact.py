@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from kamailiod.modules.registration.gruu import GruuMaker
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 from kamailiod.sip.name_addr import NameAddr
@@ -111,10 +112,13 @@ def q_text(q: int) -> bytes:
     return b"%d" % (q // 1000) if q % 1000 == 0 else (b"0.%03d" % q).rstrip(b"0")
 
 
-def contact_header(bindings: Sequence[Binding], now: float, received_name: bytes) -> bytes:
+def contact_header(
+    bindings: Sequence[Binding], now: float, received_name: bytes, gruu: GruuMaker | None = None
+) -> bytes:
     """Return the Contact header line of a registrar's answer: all bindings with what is left.
 
-    `received_name` names the parameter that shows where a contact was received from.
+    `received_name` names the parameter that shows where a contact was received from; `gruu` makes
+    the GRUUs of a phone that asked for them.
     """
     second = int(now)
     parts = []
@@ -127,6 +131,8 @@ def contact_header(bindings: Sequence[Binding], now: float, received_name: bytes
         if binding.received and received_name:
             part = b'%b;%b="%b"' % (part, received_name, binding.received)
         if binding.instance:
+            if gruu is not None:
+                part += gruu.parameters(binding.instance, binding.ruid)
             part = b'%b;+sip.instance="%b"' % (part, binding.instance)
             if binding.reg_id:
                 part = b"%b;reg-id=%d" % (part, binding.reg_id)

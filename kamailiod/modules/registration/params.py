@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kamailiod.modules.registration.extensions import ExtensionRules
 from kamailiod.modules.registration.saving import SavingRules
 from kamailiod.script.module import Params
-
-WITHOUT_EFFECT = (
-    "sock_mode", "sock_flag", "sock_hdr_name", "path_check_local", "xavp_cfg", "xavp_rcd",
-    "xavp_rcd_mask", "gruu_enabled", "outbound_mode", "regid_mode", "flow_timer",
-    "event_callback", "lookup_filter_mode", "use_expired_contacts",
-)  # fmt: skip
-"""Modparams that are taken and do nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,13 @@ class RegistrarParams(Params):
     min_expires_mode: int = 0
     use_expired_contacts: int = 0
 
-    def saving_rules(self, cseq_delay: int) -> SavingRules:
+    def extension_rules(self) -> ExtensionRules:
+        """Return what of these the extensions need."""
+        return ExtensionRules(
+            self.outbound_mode, self.regid_mode, self.flow_timer, bool(self.gruu_enabled)
+        )
+
+    def saving_rules(self, cseq_delay: int, server_id: int) -> SavingRules:
         """Return what of these saving needs."""
         return SavingRules(
             default_expires=self.default_expires,
@@ -67,5 +67,6 @@ class RegistrarParams(Params):
             retry_after=self.retry_after,
             contact_max_size=self.contact_max_size,
             cseq_delay=cseq_delay,
+            server_id=server_id,
             received_name=self.received_param.encode(),
         )

@@ -5,12 +5,14 @@ Owns what of a binding goes where in the context; it must not know tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kamailiod.modules.registration.path import first_hop
 from kamailiod.net.address import ListenAddress
 from kamailiod.script.context import Branch, Context
 from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
+from kamailiod.sip.name_addr import NameAddr, parse_addresses
+from kamailiod.sip.uri import Uri
 from shm import Binding
 
 Sockets = Mapping[bytes, ListenAddress]
@@ -25,6 +27,23 @@ def takes(binding: Binding, method: bytes) -> bool:
 def next_hop(binding: Binding) -> bytes:
     """Return where requests to a contact go first: its Path, or where it registered from."""
     return first_hop(binding.path) if binding.path else binding.received
+
+
+def beyond_own_hops(binding: Binding, is_own: Callable[[Uri], bool]) -> Binding:
+    """Return a contact without the first hops of its Path that are this server (RFC 3327 5.1)."""
+    if not binding.path:
+        return binding
+    hops: Sequence[NameAddr] = parse_addresses(binding.path) or ()
+    left = list(hops)
+    while left:
+        uri = left[0].uri
+        if uri is None or not is_own(uri):
+            break
+        del left[0]
+    if len(left) == len(hops):
+        return binding
+    path = b",".join([b"<%b>%b" % (hop.uri_text, hop.parameters) for hop in left])
+    return binding._replace(path=path)
 
 
 def send_to(context: Context, binding: Binding, sockets: Sockets) -> None:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from kamailiod.modules.registration.change import (
     AT_ONCE,
@@ -28,12 +29,19 @@ from kamailiod.modules.registration.contact import (
     parse_parameters,
     plain_contact,
 )
+from kamailiod.modules.registration.extensions import (
+    NO_EDGE,
+    Extensions,
+    Negotiated,
+    lacks_edge_support,
+)
+from kamailiod.modules.registration.gruu import GruuMaker
 from kamailiod.modules.registration.locations import Locations
 from kamailiod.modules.registration.path import Path, PathPolicy, Refusal
 from kamailiod.script.context import Context
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.name_addr import NameAddr
-from shm import Binding, LocationStore
+from shm import Binding
 
 REPLACE_ALL = 4
 EXACT_EXPIRES = 8
@@ -59,26 +67,74 @@ class SavingRules:
     retry_after: int
     contact_max_size: int
     cseq_delay: int
+    server_id: int
     received_name: bytes
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a REGISTER: the script's return value and the answer to send."""
+    """What came of a REGISTER: the script's return value and the answer to send.
+
+    `ruids` name the contacts that it saved.
+    """
 
     result: int
     code: int
     reason: bytes
     headers: list[bytes]
+    ruids: Sequence[bytes] = ()
+
+
+class Overrides:
+    """What the script says in the place of the request and the modparams; None: nothing.
+
+    `q` in thousandths, `expires` in seconds; `attributes` is kept with the contacts.
+    """
+
+    __slots__ = ("attributes", "expires", "max_contacts", "q", "socket")
+
+    def __init__(self) -> None:
+        self.q: int | None = None
+        self.expires: int | None = None
+        self.max_contacts: int | None = None
+        self.socket = b""
+        self.attributes = b""
+
+
+class Table(Protocol):
+    """Where a user's contacts are, as LocationStore has it."""
+
+    def bindings(self, aor: bytes, now: float) -> list[Binding]:
+        """Give the bindings that are not expired."""
+
+    def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
+        """Replace the bindings by what `function` makes of them; False without room."""
+
+    def hash_of(self, aor: bytes) -> int:
+        """Return the number by which the user is found by a GRUU."""
+
+
+class Answer:
+    """What stands in a 200 beside the contacts: header lines, and GRUUs when asked for."""
+
+    __slots__ = ("gruu", "lines")
+
+    def __init__(self, lines: tuple[bytes, ...]) -> None:
+        self.lines = lines
+        self.gruu: GruuMaker | None = None
 
 
 class Saving:
     """Turns REGISTERs into bindings; one object serves a process.
 
-    `received_of` gives what the script says a request was received from, b"" for nothing.
+    `received_of` gives what the script says a request was received from, b"" for nothing, and
+    `socket_of` on which of this server's sockets.
     """
 
-    __slots__ = ("_locations", "_path", "_received_name", "_received_of", "_rules")
+    __slots__ = (
+        "_extensions", "_locations", "_path", "_received_name", "_received_of", "_rules",
+        "_socket_of",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -86,50 +142,71 @@ class Saving:
         locations: Locations,
         path: PathPolicy,
         received_of: Callable[[Context], bytes],
+        extensions: Extensions,
+        socket_of: Callable[[Context], bytes] | None = None,
     ) -> None:
         self._rules = rules
         self._locations = locations
         self._path = path
         self._received_of = received_of
         self._received_name = rules.received_name
+        self._extensions = extensions
+        self._socket_of = socket_of
 
     def save(
-        self, context: Context, table: LocationStore, aor: bytes, flags: int, q: int | None
+        self,
+        context: Context,
+        table: Table,
+        aor: bytes,
+        flags: int,
+        overrides: Overrides | None = None,
     ) -> Outcome:
-        """Do what a REGISTER asks for with the bindings of an address-of-record.
-
-        `q` (thousandths) overrides that of all its contacts unless None.
-        """
+        """Do what a REGISTER asks for with the bindings of an address-of-record."""
         message = context.request
+        extensions = self._extensions.negotiate(message)
+        refusal = extensions.refusal
+        if refusal is not None:
+            return refused(refusal.code, refusal.reason, refusal.text, refusal.headers)
+        answer = Answer(extensions.lines)
+        if extensions.gruu and message.to is not None and message.to.uri is not None:
+            answer.gruu = GruuMaker(message.to.uri, table.hash_of(aor))
         plain = plain_contact(message)
         contacts = message.contacts if plain is None else (plain,)
         if contacts is None:
             return refused(*BAD_REQUEST, b"Contact parse error")
         now = time.time()
         if not contacts:
-            return self._accepted(QUERIED, table.bindings(aor, now), now)
+            return self._accepted(QUERIED, table.bindings(aor, now), now, answer)
         longest = self._rules.contact_max_size
         for contact in contacts:
             uri = contact.uri_text
             if uri == b"*":
-                return self._remove_all(message, contacts, table, aor, now)
+                return self._remove_all(message, contacts, table, aor, now, answer)
             if len(uri) > longest:
                 return refused(*BAD_REQUEST, b"Contact/received too long")
             if plain is None and contact.uri is None:
                 return refused(*BAD_REQUEST, b"Contact parse error")
         path = self._path.read(message)
         if isinstance(path, Refusal):
-            refusal = refused(path.code, path.reason, path.text, path.headers)
-            return self._with_contacts(refusal, table.bindings(aor, now), now)
-        wanted = self._wanted(context, message, contacts, path, flags, q, now)
+            outcome = refused(path.code, path.reason, path.text, path.headers)
+            return self._with_contacts(outcome, table.bindings(aor, now), now)
+        if extensions.outbound and _has_flow(contacts) and lacks_edge_support(message, path):
+            return refused(NO_EDGE.code, NO_EDGE.reason, NO_EDGE.text)
+        wanted = self._wanted(
+            context, message, contacts, path, flags, overrides, now, extensions
+        )
         if isinstance(wanted, Outcome):
             return self._with_contacts(wanted, table.bindings(aor, now), now)
-        change = self._change(context, wanted, now, bool(flags & REPLACE_ALL))
+        change = self._change(context, wanted, now, bool(flags & REPLACE_ALL), overrides)
         if not table.update(aor, change.apply):
             return refused(500, b"Server Internal Error", b"No memory for the contact")
         if change.refusal is not None:
             return self._refusal(change, now)
-        return self._accepted(change.result, change.bindings, now, path.answer)
+        if path.answer:
+            answer.lines += path.answer
+        outcome = self._accepted(change.result, change.bindings, now, answer)
+        outcome.ruids = change.saved
+        return outcome
 
     def _wanted(
         self,
@@ -138,12 +215,21 @@ class Saving:
         contacts: Sequence[NameAddr],
         path: Path,
         flags: int,
-        q: int | None,
+        overrides: Overrides | None,
         now: float,
+        extensions: Negotiated,
     ) -> list[Wanted] | Outcome:
         received = path.received or self._received_of(context)
         agent = message.header(b"user-agent") or b""
         socket = context.source.local.text
+        if self._socket_of is not None:
+            socket = self._socket_of(context) or socket
+        q: int | None = None
+        lifetime: int | None = None
+        if overrides is not None:
+            q = overrides.q
+            lifetime = overrides.expires
+            socket = overrides.socket or socket
         call_id = message.call_id
         cseq = message.cseq[0]
         second = int(now)
@@ -153,7 +239,7 @@ class Saving:
             given_q = parameters.q if q is None else q
             if given_q == BAD_Q:
                 return refused(*BAD_REQUEST, b"Invalid q param in contact")
-            seconds = parameters.expires
+            seconds = parameters.expires if lifetime is None else lifetime
             if seconds == NO_EXPIRES:
                 seconds = parse_expires(message.header(b"expires") or b"")
             if seconds:
@@ -166,7 +252,9 @@ class Saving:
                 second + seconds if seconds else AT_ONCE,
                 given_q if given_q >= 0 else self._rules.default_q,
                 call_id, cseq, 0, context.branch_flags, agent, socket,
-                parameters.methods or _allowed(message), parameters.instance, parameters.reg_id,
+                parameters.methods or _allowed(message),
+                parameters.instance if extensions.keeps_instance else b"",
+                parameters.reg_id if extensions.keeps_flow and parameters.instance else 0,
             ))  # fmt: skip
         return wanted
 
@@ -193,9 +281,10 @@ class Saving:
         self,
         message: SipMessage,
         contacts: Sequence[NameAddr],
-        table: LocationStore,
+        table: Table,
         aor: bytes,
         now: float,
+        answer: Answer,
     ) -> Outcome:
         if len(contacts) > 1:
             return refused(*BAD_REQUEST, b"* used in contact and more than 1 contact")
@@ -204,28 +293,40 @@ class Saving:
         all_of_them: Wanted = (
             b"*", b"", b"", AT_ONCE, 0, message.call_id, message.cseq[0], 0, 0, b"", b"", 0, b"", 0,
         )  # fmt: skip
-        change = self._change(None, [all_of_them], now, False)
+        change = self._change(None, [all_of_them], now, False, None)
         table.update(aor, change.remove_all)
         if change.refusal is not None:
             return self._refusal(change, now)
-        return self._accepted(change.result, [], now)
+        return self._accepted(change.result, [], now, answer)
 
     def _change(
-        self, context: Context | None, wanted: list[Wanted], now: float, replace: bool
+        self,
+        context: Context | None,
+        wanted: list[Wanted],
+        now: float,
+        replace: bool,
+        overrides: Overrides | None,
     ) -> Change:
         rules = self._rules
         connection = context.source.connection_id if context is not None else 0
+        most = rules.max_contacts
+        attributes = b""
+        if overrides is not None:
+            attributes = overrides.attributes
+            if overrides.max_contacts is not None:
+                most = overrides.max_contacts
         return Change(
-            self._locations, wanted, now, replace, rules.max_contacts, rules.cseq_delay, connection
-        )
+            self._locations, wanted, now, replace, most, rules.cseq_delay, connection, attributes,
+            rules.server_id,
+        )  # fmt: skip
 
     def _accepted(
-        self, result: int, bindings: list[Binding], now: float, headers: Sequence[bytes] = ()
+        self, result: int, bindings: list[Binding], now: float, answer: Answer
     ) -> Outcome:
         if not bindings:
-            return Outcome(result, 200, b"OK", [*headers])
-        line = contact_header(bindings, now, self._received_name)
-        return Outcome(result, 200, b"OK", [line, *headers])
+            return Outcome(result, 200, b"OK", [*answer.lines])
+        line = contact_header(bindings, now, self._received_name, answer.gruu)
+        return Outcome(result, 200, b"OK", [line, *answer.lines])
 
     def _refusal(self, change: Change, now: float) -> Outcome:
         text = change.refusal or b""
@@ -248,6 +349,10 @@ class Saving:
 def refused(code: int, reason: bytes, text: bytes, headers: Sequence[bytes] = ()) -> Outcome:
     """Return the outcome of a REGISTER that is not obeyed; `text` says why in P-Registrar-Error."""
     return Outcome(FAILED, code, reason, [*headers, b"P-Registrar-Error: " + text])
+
+
+def _has_flow(contacts: Sequence[NameAddr]) -> bool:
+    return any(parse_parameters(contact.parameters).reg_id for contact in contacts)
 
 
 def _allowed(message: SipMessage) -> int:

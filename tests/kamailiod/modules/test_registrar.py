@@ -310,10 +310,11 @@ def test_other_functions(phone: Phone) -> None:
     assert registrar.lookup_uri(call, b"location", alice) == 1
     assert call.uri == b"sip:a@127.0.0.1:5080"
     assert registrar.unregister_ruid(call, b"location", alice, call.ruid) == 1
-    assert registrar.unregister_ruid(call, b"location", alice, call.ruid) == -1
+    assert registrar.unregister_ruid(call, b"location", alice, call.ruid) == -3
     assert phone.register()[2] == "<sip:b@h>;expires=3600"
     assert registrar.unregister(call, b"location", alice) == 1
-    assert registrar.unregister(call, b"location", alice) == -1
+    assert registrar.unregister(call, b"location", alice) == 1, "also when there is nobody"
+    assert registrar.unregister(call, b"location", b"isbn:1") == -1
 
 
 def test_save_uri_q_override_and_a_reply_of_the_scripts_own(phone: Phone) -> None:
