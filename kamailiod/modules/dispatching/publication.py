@@ -47,6 +47,7 @@ class Publication:
     """The list that all processes work with, and its changes."""
 
     def __init__(self, records: HashMap, states: States, sockets: Sockets) -> None:
+        self.records = records
         self._published = Published(records, _NAME, decoder(sockets), EMPTY)
         self._states = states
         self.sets = self._published.get
