@@ -1,0 +1,1 @@
+"""What ipops does, by theme; ipops.py joins it."""
