@@ -22,6 +22,7 @@ from kamailiod.script.context import Branch, Context, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.relay import FAILED, Relay, RelaySettings
 from kamailiod.script.services import Services
+from kamailiod.script.suspension import Suspension
 from kamailiod.script.transaction_statistics import TransactionStatistics
 from kamailiod.script.transactions import Transactions, is_loop
 from kamailiod.sip.build import REASONS
@@ -66,9 +67,11 @@ class Tm(Module):
         self._created: list[Callable[[Context, Transaction], object]] = []
         self.reply_filters: list[Callable[[SipMessage], bool]] = []
         self._sl = services.module(Sl)
+        services.on_worker("tm.continue", self._continue)
         self.relay: Relay
         self.transactions: Transactions
         self.arrivals: Arrivals
+        self.suspension: Suspension
         self._sender: RequestSender
         self._tag_start = b""
         self._tags = 0
@@ -87,15 +90,26 @@ class Tm(Module):
             services.network, self._relay_settings(), services.script,
             services.statistics.counter, self._to_tag,
         )  # fmt: skip
-        self.transactions = Transactions(_Effects(services), self.relay)
+        self.transactions = Transactions(_Effects(services), self.relay, services.rank)
         self.relay.transactions = self.transactions
         counter = services.statistics.counter
+        self.suspension = Suspension(
+            self.relay, services.script, services.rank, self._continue_elsewhere
+        )
         self.arrivals = Arrivals(self.transactions, services.script, counter)
         self.transactions.created.append(TransactionStatistics(counter).created)
         self.transactions.created.extend(self._created)
         self._sender = RequestSender(services, self.transactions, self._timing())
         self._sl.use_transactions(self.relay.reply)
         self._loops = counter("tm:loops")
+
+    def _continue(self, index: int, label: int, route: bytes) -> None:
+        self.suspension.resume(index, label, route)
+
+    def _continue_elsewhere(self, rank: int, index: int, label: int, route: bytes) -> bool:
+        if not 0 < rank <= self.services.worker_count:
+            return False
+        return self.services.tell_worker(rank, "tm.continue", index, label, route)
 
     def _timing(self) -> Timing:
         params = self.params

@@ -12,7 +12,6 @@ from kamailiod.modules.tm import Tm
 from kamailiod.script.context import Context, Route, Value
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable
 from kamailiod.script.services import Services
-from kamailiod.sip.build import REASONS
 from kamailiod.sip.message import SipMessage
 
 
@@ -63,45 +62,22 @@ class Tmx(Module):
         """Return 1 in the request route, else -1."""
         return 1 if context.route is Route.REQUEST else -1
 
-    @kemi("tmx.t_suspend", "tm.t_suspend", routes=Route.REQUEST | Route.FAILURE)
+    @kemi("tmx.t_suspend", "tm.t_suspend")
     def t_suspend(self, context: Context) -> int:
-        """Keep the transaction until t_continue or the timer; -1 when it was answered already."""
-        server = self._tm.relay.transaction(context)
-        if server.final_code:
+        """Keep the transaction until t_continue or fr_timer; -1 when it was answered already."""
+        if not context.message.is_request or context.message.method == b"ACK":
             return -1
-        server.suspended = True
-        if server.is_invite and not server.last_reply:
-            self._tm.relay.reply(server, 100, self._tm.relay.settings.trying_reason)
-        self.services.timers.schedule(
-            self._tm.relay.timing(context).fr_timer, self._time_out, server.identity
-        )
-        return 1
-
-    def _time_out(self, identity: tuple[int, int]) -> None:
-        server = self._tm.transactions.by_identity(*identity)
-        if server is not None and server.suspended:
-            server.suspended = False
-            self._tm.relay.reply(server, 408, REASONS[408])
+        return 1 if self._tm.suspension.suspend(context) else -1
 
     @kemi("tmx.t_continue", "tm.t_continue")
     def t_continue(self, context: Context, index: int, label: int, name: bytes) -> int:
-        """Run a function over a suspended transaction; -1 when there is none such."""
-        server = self._tm.transactions.by_identity(index, label)
-        if server is None or not server.suspended:
-            return -1
-        server.suspended = False
-        run: Context = server.context.derive(Route.FAILURE)
-        self.services.script.run_route(run, name, lambda ok: self._tm.relay.finish(run))
-        return 1
+        """Run a route over a suspended transaction of any worker; -1 when there is none such."""
+        return 1 if self._tm.suspension.resume_anywhere(index, label, name) else -1
 
-    @kemi("tmx.t_cancel_suspended", native="t_cancel_suspended")
+    @kemi("tmx.t_cancel_suspended", "tm.t_cancel_suspended")
     def t_cancel_suspended(self, context: Context, index: int, label: int) -> int:
-        """Undo t_suspend; -1 when there is no such transaction."""
-        server = self._tm.transactions.by_identity(index, label)
-        if server is None or not server.suspended:
-            return -1
-        server.suspended = False
-        return 1
+        """Undo t_suspend; -1 when there is no such transaction in this worker."""
+        return 1 if self._tm.suspension.take(index, label) is not None else -1
 
     @kemi("tmx.t_cancel_branches", native="t_cancel_branches")
     def t_cancel_branches(self, context: Context, which: bytes) -> int:

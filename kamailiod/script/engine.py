@@ -196,7 +196,11 @@ class Engine:
         key = (kind, name)
         if key not in self._named:
             native = self._routes.get(kind, {})
-            self._named[key] = native.get(name) or self._runtime.function(name)
+            self._named[key] = (
+                native.get(name) or self._runtime.function(name)
+                # What t_continue names is a route[], whichever kind it runs as.
+                or self._routes.get(b"route", {}).get(name)
+            )
         return self._named[key]
 
     def run_named(self, context: Context, name: bytes) -> int:

@@ -14,21 +14,17 @@ from kamailiod.net.address import Target
 from kamailiod.net.network import Network
 from kamailiod.net.resolver import Choice
 from kamailiod.script.context import Branch, Context, Happening, Route
-from kamailiod.script.path_header import NOTE as PATH_NOTE
-from kamailiod.script.path_header import path_lines
+from kamailiod.script.forwarded_request import forwarded_request
 from kamailiod.script.transactions import Transactions, invite_key, loop_value, tell
 from kamailiod.sip.build import (
     REASONS,
     build_cancel,
-    build_forward,
     build_relayed_reply,
     build_reply,
-    stamped_via,
 )
 from kamailiod.sip.edits import Edits
 from kamailiod.sip.fork import best_branch, challenges
 from kamailiod.sip.message import SipMessage
-from kamailiod.sip.record_route import RecordRoute
 from kamailiod.sip.transaction import ClientTransaction, Timing, Transaction
 from kamailiod.sip.transaction_tables import COMPLETED
 
@@ -157,7 +153,7 @@ class Relay:
         if target is None:
             return UNRESOLVABLE
         branch_id = self.transactions.next_branch_id(loop_value(context.message), 0)
-        data = self._request_bytes(context, branch, target, branch_id, context.edits)
+        data = forwarded_request(context, branch, target, branch_id, context.edits)
         context.relayed = True
         if context.message.method == b"ACK":
             server = self.transactions.find_accepted(context.message)
@@ -186,7 +182,7 @@ class Relay:
             return UNRESOLVABLE
         index = len(server.branches)
         branch_id = self.transactions.next_branch_id(value, index)
-        data = self._request_bytes(context, branch, target, branch_id, edits)
+        data = forwarded_request(context, branch, target, branch_id, edits)
         client = self.transactions.add_client(
             server, branch_id, data, target, self.timing(context), server.is_invite, index
         )
@@ -226,38 +222,6 @@ class Relay:
         if local is None:
             return None
         return Target(transport, host, port, local)
-
-    def _request_bytes(
-        self, context: Context, branch: Branch, target: Target, branch_id: bytes, edits: Edits
-    ) -> bytes:
-        message = context.message
-        lines = [target.local.via_start + branch_id]
-        record = context.shared.notes.get("record_route")
-        if isinstance(record, RecordRoute):
-            lines = record.lines(context.source.local.record, target.local.record) + lines
-        if PATH_NOTE in context.shared.notes:
-            lines += path_lines(context.shared.notes, context.source.local, target.local)
-        if branch.path:
-            lines.append(b"Route: " + branch.path)
-        replaced = edits.replaced
-        via_number = message.index[b"via"][0]
-        if via_number not in replaced:
-            stamped = self._stamped(context)
-            if stamped is not None:
-                replaced[via_number] = stamped
-        if "maxfwd" not in context.shared.notes:
-            _decrement_max_forwards(message, edits)
-        start = b"%s %s SIP/2.0" % (message.method, branch.uri)
-        return build_forward(message, edits, start, lines, target.transport != b"udp")
-
-    def _stamped(self, context: Context) -> bytes | None:
-        if context.transaction is not None:
-            return context.transaction.via_line
-        via = context.message.top_via
-        source = context.source
-        if via is None:
-            return None
-        return stamped_via(context.message, via, source.host, source.port, context.force_rport)
 
     def reply(
         self, server: Transaction, code: int, reason: bytes, lines: Sequence[bytes] = (),
@@ -487,15 +451,3 @@ class Relay:
     def _abandoned(self, server: Transaction) -> None:
         if not (server.final_code or server.suspended or server.branches):
             self.reply(server, 408, REASONS[408])
-
-
-def _decrement_max_forwards(message: SipMessage, edits: Edits) -> None:
-    numbers = message.index.get(b"max-forwards")
-    if not numbers:
-        if b"Max-Forwards: 70" not in edits.end:
-            edits.end.append(b"Max-Forwards: 70")
-        return
-    if numbers[0] not in edits.replaced:
-        left = message.number(b"max-forwards") or 0
-        edits.replaced[numbers[0]] = b"Max-Forwards: %d" % max(left - 1, 0)
-

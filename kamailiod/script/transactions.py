@@ -31,11 +31,13 @@ class Transactions:
 
     `pending` are requests whose script waits before there is a transaction: their
     retransmissions are absorbed and CANCEL finds them.  `accepted` are answered INVITEs by Call-ID
-    and CSeq number, which the ACK of a 2xx has in common with them.
+    and CSeq number, which the ACK of a 2xx has in common with them.  The worker's rank is in the
+    upper half of each identity's index.
     """
 
-    def __init__(self, effects: Effects, user: TransactionUser) -> None:
+    def __init__(self, effects: Effects, user: TransactionUser, rank: int = 0) -> None:
         self.effects = effects
+        self.rank = rank
         self.user = user
         self.servers: dict[Key, Transaction] = {}
         self.clients: dict[bytes, ClientTransaction] = {}
@@ -67,13 +69,6 @@ class Transactions:
         """Return the answered INVITE that the ACK of a 2xx is for."""
         return self.accepted.get((ack.call_id, ack.cseq[0]))
 
-    def by_identity(self, index: int, label: int) -> Transaction | None:
-        """Return a transaction by what $T(id_index) and $T(id_label) gave."""
-        for server in self.servers.values():
-            if server.identity == (index, label):
-                return server
-        return None
-
     def create(self, context: Context, target: Target, timing: Timing) -> Transaction:
         """Make the server transaction of a context's request; `target` is where replies go."""
         message = context.message
@@ -81,7 +76,7 @@ class Transactions:
         self._next += 1
         server = Transaction(
             key, message, context, target, target.transport != b"udp", timing, self.effects,
-            self.user, (crc32(message.call_id) & 0xFFFF, self._next),
+            self.user, (self.rank << 16 | crc32(message.call_id) & 0xFFFF, self._next),
         )  # fmt: skip
         via = message.top_via
         if via is not None:

@@ -71,8 +71,57 @@ def test_a_suspended_transaction_may_be_canceled(world: ProxyWorld) -> None:
 def test_continuing_without_doing_anything_is_ended(world: ProxyWorld) -> None:
     tmx, (index, label) = suspend(world)
     assert tmx.t_continue(world.services.faked_context(), index, label, b"NOTHING") == 1
-    world.pass_time(121)
-    assert set(world.finals) == {408}
+    assert world.finals == [500]
+    world.request(b"ACK", to=b"<sip:b@b.example>;tag=x")
+
+
+def test_a_timeout_runs_the_failure_route(world: ProxyWorld) -> None:
+    tmx, identity = suspend(world)
+    (server,) = world.tm.transactions.servers.values()
+    server.context.shared.on_failure = b"LATE"
+    seen: list[int] = []
+
+    def late(context: Context) -> None:
+        seen.append(world.tm.t_check_status(context, b"408"))
+        world.relay(context, [6002])
+
+    world.script.named[b"LATE"] = late
+    world.pass_time(31)
+    assert seen == [1]
+    world.answer(200, 6002)
+    assert world.finals == [200]
+    assert tmx.t_continue(world.services.faked_context(), *identity, b"GO") == -1
+
+
+def test_a_route_may_suspend_again(world: ProxyWorld) -> None:
+    tmx, identity = suspend(world)
+    world.script.named[b"AGAIN"] = lambda context: bool(tmx.t_suspend(context)) and None
+    world.script.named[b"GO"] = lambda context: bool(world.relay(context)) and None
+    context = world.services.faked_context()
+    assert tmx.t_continue(context, *identity, b"AGAIN") == 1
+    assert world.finals == []
+    assert tmx.t_continue(context, *identity, b"GO") == 1
+    world.answer(200)
+    assert world.finals == [200]
+
+
+def test_a_transaction_of_another_worker_is_continued_there(world: ProxyWorld) -> None:
+    tmx, (index, label) = suspend(world)
+    told: list[tuple[int, str, tuple[object, ...]]] = []
+    world.services.worker_count = 2
+
+    def tell(rank: int, name: str, *arguments: object) -> bool:
+        told.append((rank, name, arguments))
+        return True
+
+    world.services.tell_worker = tell  # type: ignore[method-assign]  # the fake's mailbox
+    context = world.services.faked_context()
+    other = index + (1 << 16)
+    assert tmx.t_continue(context, other, label, b"GO") == 1
+    assert told == [(2, "tm.continue", (other, label, b"GO"))]
+    assert tmx.t_continue(context, other + (1 << 16), label, b"GO") == -1
+    assert tmx.t_continue(context, index, label, b"NOTHING") == 1
+    world.request(b"ACK", to=b"<sip:b@b.example>;tag=x")
 
 
 def test_suspending_is_undone(world: ProxyWorld) -> None:
@@ -80,8 +129,7 @@ def test_suspending_is_undone(world: ProxyWorld) -> None:
     context = world.services.faked_context()
     assert tmx.t_cancel_suspended(context, index, label) == 1
     assert tmx.t_cancel_suspended(context, index, label) == -1
-    server = world.tm.transactions.by_identity(index, label)
-    assert server is not None
+    (server,) = world.tm.transactions.servers.values()
     world.tm.relay.reply(server, 403, b"No")
     world.request(b"ACK", to=b"<sip:b@b.example>;tag=x")
 
