@@ -1,4 +1,4 @@
-"""Every function of the dialog module, called from Lua as scripts do (profiles and database apart)."""
+"""Every function of the dialog module from Lua, as scripts call them; others have profiles, rows."""
 
 from __future__ import annotations
 
