@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from kamailiod import __version__
 from kamailiod.metrics.process_table import ProcessTable
@@ -23,6 +24,12 @@ from kamailiod.rpc.server_view import ServerView
 from kamailiod.rpc.statistics_commands import StatisticsCommands
 from shm import LocationCounts, Usage
 from workers import Role
+
+_SHARED_MEMORY = {
+    "shmem:total_size": "total", "shmem:used_size": "used", "shmem:real_used_size": "real_used",
+    "shmem:max_used_size": "max_used", "shmem:free_size": "free", "shmem:fragments": "fragments",
+    "core:shm_full": "failures",
+}  # fmt: skip
 
 
 class HttpProcess:
@@ -48,6 +55,7 @@ class HttpProcess:
         jsonrpcs = services.modules.get("jsonrpcs")
         if isinstance(jsonrpcs, Jsonrpcs):
             jsonrpcs.use(self.dispatcher.answer_json)
+        self._derive_statistics()
         self._stop: Callable[[], None] = lambda: None
 
     def enter(self, index: int) -> None:
@@ -60,9 +68,9 @@ class HttpProcess:
             return
         # Heavy, and of no use to any other process.
         from kamailiod.metrics.exposition import Exposition
-        from kamailiod.metrics.store_gauges import registrations_gauge, shared_memory_gauge
+        from kamailiod.metrics.store_gauges import registrations_gauge, shared_memory_gauges
 
-        gauges = [shared_memory_gauge(self._usage), registrations_gauge(self._registered)]
+        gauges = [*shared_memory_gauges(self._usages), registrations_gauge(self._registered)]
         info = {"version": __version__, "kernel": kernel()}
         exposition = Exposition(self._statistics, self.processes, gauges, info)
         server = HttpServer(self.dispatcher, exposition, Health(self.processes))
@@ -78,7 +86,7 @@ class HttpProcess:
         aliases = [(alias.proto, alias.host, alias.port) for alias in services.settings.alias]
         return ServerView(
             __version__, kernel(), started_at, arguments, services.network.sockets, aliases,
-            list(services.modules.values()), self.processes, self._statistics, self._usage,
+            list(services.modules.values()), self.processes, self._statistics, self._usages,
             self._kill, services.log, services.defines,
         )  # fmt: skip
 
@@ -86,10 +94,16 @@ class HttpProcess:
         # Later, so that the answer is out before the server ends.
         self._services.loop.call_later(0.1, os.kill, os.getppid(), number)
 
-    def _usage(self) -> Usage:
-        from kamailiod.metrics.store_gauges import total_usage
+    def _usages(self) -> Mapping[str, Usage]:
+        return {name: table.usage() for name, table in self._services.maps.items()}
 
-        return total_usage(table.usage() for table in self._services.maps.values())
+    def _derive_statistics(self) -> None:
+        # Kamailio's group shmem, and what it has no name for: writes refused for lack of room.
+        for name, part in _SHARED_MEMORY.items():
+            self._statistics.derive(name, partial(self._sum, part))
+
+    def _sum(self, part: str) -> int:
+        return int(getattr(Usage.summed(self._usages().values()), part))
 
     def _registered(self) -> Iterable[LocationCounts]:
         usrloc = self._services.modules.get("usrloc")

@@ -6,8 +6,8 @@ cache of that walk, which is rebuilt when the owner of the heap's lock died. The
 know what lies in a block.
 """
 
-from collections.abc import Collection, Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Iterator
+from dataclasses import dataclass, fields
 from typing import Final
 
 from shm.errors import CorruptError, SegmentFullError
@@ -55,6 +55,12 @@ class Usage:
     free: int
     fragments: int
     failures: int
+
+    @classmethod
+    def summed(cls, usages: "Iterable[Usage]") -> "Usage":
+        """Give the sum of several heaps."""
+        listed = list(usages)
+        return cls(*(sum(getattr(usage, part.name) for usage in listed) for part in fields(cls)))
 
 
 class Allocator:

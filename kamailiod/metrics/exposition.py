@@ -26,12 +26,16 @@ from kamailiod.metrics.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One number, read at each scrape, or several by the value of `label`."""
+    """One number, read at each scrape, or several by the values of one label or of more.
+
+    With `counts` it is a counter: it never goes down.
+    """
 
     name: str
     help: str
-    read: Callable[[], float | Mapping[str, float]]
-    label: str = ""
+    read: Callable[[], float | Mapping[str, float] | Mapping[tuple[str, ...], float]]
+    label: str | tuple[str, ...] = ""
+    counts: bool = False
 
 
 class Exposition:
@@ -63,7 +67,7 @@ class Exposition:
         yield self._requests()
         yield from self._replies()
         for name in self._statistics.names:
-            if name not in families.OWN_FAMILY:
+            if name not in families.OWN_FAMILY and name not in self._statistics.derived:
                 yield self._statistic(name)
         yield self._handling()
         yield from self._process_metrics()
@@ -160,9 +164,11 @@ class Exposition:
 
 def _gauge_family(gauge: Gauge) -> Metric:
     value = gauge.read()
+    kind = CounterMetricFamily if gauge.counts else GaugeMetricFamily
     if isinstance(value, Mapping):
-        family = GaugeMetricFamily(gauge.name, gauge.help, labels=(gauge.label,))
+        labels = (gauge.label,) if isinstance(gauge.label, str) else gauge.label
+        family = kind(gauge.name, gauge.help, labels=labels)
         for key, number in value.items():
-            family.add_metric((key,), number)
+            family.add_metric((key,) if isinstance(key, str) else key, number)
         return family
-    return GaugeMetricFamily(gauge.name, gauge.help, value=value)
+    return kind(gauge.name, gauge.help, value=value)

@@ -42,6 +42,7 @@ class Statistics:
         self._gauges = frozenset(gauges)
         self._base = self._counters.row(len(roles))
         self._row: memoryview | None = None
+        self.derived: dict[str, Callable[[], int]] = {}
 
     @classmethod
     def create(
@@ -65,6 +66,11 @@ class Statistics:
         for name in self._gauges:
             if name in self:
                 self._row[self._counters.column(name)] = 0
+
+    def derive(self, name: str, read: Callable[[], int]) -> None:
+        """Add a statistic that is not counted here but read elsewhere, by any process."""
+        self.derived[name] = read
+        self.names = (*self.names, name)
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -105,6 +111,9 @@ class Statistics:
 
     def total(self, name: str) -> int:
         """Return the sum over all processes since the start or the last reset."""
+        read = self.derived.get(name)
+        if read is not None:
+            return read()
         values = self._counters.values(name)
         return _signed(sum(values) - 2 * values[-1])
 
@@ -120,9 +129,10 @@ class Statistics:
     def reset(self, name: str) -> None:
         """Let the total of a counter start at 0 again, for all processes.
 
-        by_rank and the histogram go on: a Prometheus counter never goes down.
+        by_rank and the histogram go on: a Prometheus counter never goes down.  One that is read
+        elsewhere stays as it is.
         """
-        if name not in self._gauges:
+        if name not in self._gauges and name not in self.derived:
             total = sum(self._counters.values(name)[:-1])
             self._base[self._counters.column(name)] = total % _CELL
 

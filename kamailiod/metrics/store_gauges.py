@@ -1,36 +1,46 @@
-"""Gauges over the shared stores: how much memory they use, how many users are registered.
+"""Metrics of the shared stores: how much memory they use, how many users are registered.
 
-Owns names and sums; the stores count themselves.
+Owns names and labels; the stores count themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
 
 from kamailiod.metrics.exposition import Gauge
 from shm import LocationCounts, Usage
 
 
-def total_usage(usages: Iterable[Usage]) -> Usage:
-    """Return the sum of the use of several stores."""
-    listed = list(usages)
-    sums = {
-        field.name: sum(getattr(usage, field.name) for usage in listed) for field in fields(Usage)
-    }
-    return Usage(**sums)
+def shared_memory_gauges(usages: Callable[[], Mapping[str, Usage]]) -> list[Gauge]:
+    """Return the metrics of memory, of all stores together and of each by its name."""
+
+    def all_stores() -> dict[str, float]:
+        return _states(Usage.summed(usages().values()))
+
+    def each() -> dict[tuple[str, ...], float]:
+        return {
+            (store, state): number
+            for store, usage in usages().items()
+            for state, number in _states(usage).items()
+        }
+
+    def refused() -> dict[str, float]:
+        return {store: usage.failures for store, usage in usages().items()}
+
+    return [
+        Gauge("kamailiod_shared_memory_bytes", "Memory of the shared stores.", all_stores, "state"),
+        Gauge("kamailiod_store_bytes", "Memory of each shared store.", each, ("store", "state")),
+        Gauge(
+            "kamailiod_store_refused", "Writes that found no room in a shared store.", refused,
+            "store", counts=True,
+        ),
+    ]  # fmt: skip
 
 
-def shared_memory_gauge(usage: Callable[[], Usage]) -> Gauge:
-    """Return the metric kamailiod_shared_memory_bytes, by what the memory is."""
-
-    def read() -> dict[str, float]:
-        now = usage()
-        return {"total": now.total, "used": now.real_used, "free": now.free, "peak": now.max_used}
-
-    return Gauge(
-        "kamailiod_shared_memory_bytes", "Memory of the shared stores.", read, label="state"
-    )
+def _states(usage: Usage) -> dict[str, float]:
+    return {
+        "total": usage.total, "used": usage.real_used, "free": usage.free, "peak": usage.max_used,
+    }  # fmt: skip
 
 
 def registrations_gauge(counts: Callable[[], Iterable[LocationCounts]]) -> Gauge:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from kamailiod.metrics.process_table import ProcessEntry
 from kamailiod.rpc.server_view import ServerView
 from kamailiod.script.module import RpcFault, rpc
+from shm import Usage
 
 _UNITS = {"b": 0, "k": 10, "m": 20, "g": 30}
 _DESCRIPTIONS = {0: "main process - supervisor", -1: "timer", -2: "RPC and HTTP"}
@@ -126,17 +127,22 @@ class CoreCommands:
         ]
 
     @rpc("core.shmmem")
-    def shared_memory(self, unit: str = "b") -> object:
-        """Show the use of shared memory in bytes, or in the unit k, m or g."""
+    def shared_memory(self, unit: str = "b", store: str = "") -> object:
+        """Show the use of shared memory in bytes, or in the unit k, m or g.
+
+        Of all stores together, or of one by its name, or of `each` of them.
+        """
         shift = _UNITS.get(unit[:1].lower())
         if shift is None:
             raise RpcFault(500, "bad units, must be one of (b|k|m|g)")
-        usage = self._view.shared_memory()
-        sizes = {
-            name: getattr(usage, name) >> shift
-            for name in ("total", "free", "used", "real_used", "max_used")
-        }
-        return {**sizes, "fragments": usage.fragments}
+        usages = self._view.shared_memory()
+        if store == "each":
+            return {name: _store_sizes(usage, shift) for name, usage in sorted(usages.items())}
+        if store:
+            if store not in usages:
+                raise RpcFault(404, f"no such store, must be one of ({'|'.join(sorted(usages))})")
+            return _store_sizes(usages[store], shift)
+        return _sizes(Usage.summed(usages.values()), shift)
 
     @rpc("core.echo")
     def echo(self, *values: str) -> object:
@@ -223,6 +229,15 @@ class CoreCommands:
             "readers": workers,
             "opened_connections": self._view.statistics.total("core:tcp_connections"),
         }
+
+
+def _sizes(usage: Usage, shift: int) -> dict[str, int]:
+    names = ("total", "free", "used", "real_used", "max_used")
+    return {**{name: getattr(usage, name) >> shift for name in names}, "fragments": usage.fragments}
+
+
+def _store_sizes(usage: Usage, shift: int) -> dict[str, int]:
+    return {**_sizes(usage, shift), "failures": usage.failures}
 
 
 def _description(entry: ProcessEntry) -> str:

@@ -18,8 +18,8 @@ class ServerView:
     """The server as the RPC process sees it.
 
     `started_at` is in seconds since the epoch, `arguments` the whole command line, `modules` are
-    in the order of loading, `aliases` (protocol, host, port).  `shared_memory` sums all stores,
-    `kill` ends the whole server with a signal.
+    in the order of loading, `aliases` (protocol, host, port).  `shared_memory` is that of each
+    store by its name, `kill` ends the whole server with a signal.
     """
 
     version: str
@@ -31,7 +31,7 @@ class ServerView:
     modules: Sequence[Module]
     processes: ProcessTable
     statistics: Statistics
-    shared_memory: Callable[[], Usage]
+    shared_memory: Callable[[], Mapping[str, Usage]]
     kill: Callable[[int], object]
     log: Log
     defines: Mapping[str, str] = field(default_factory=dict)

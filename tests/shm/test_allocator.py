@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shm import Allocator, CorruptError, Segment
+from shm import Allocator, CorruptError, Segment, Usage
 
 HEAP = 64 << 10
 
@@ -145,3 +145,9 @@ def test_any_order_of_calls_keeps_every_invariant(calls):
     finally:
         segment.unlink()
         segment.close()
+
+
+def test_usages_are_summed():
+    one, two = Usage(10, 1, 2, 3, 7, 1, 0), Usage(20, 4, 5, 6, 17, 2, 9)
+    assert Usage.summed([one, two]) == Usage(30, 5, 7, 9, 24, 3, 9)
+    assert Usage.summed([]) == Usage(0, 0, 0, 0, 0, 0, 0)

@@ -9,7 +9,7 @@ from kamailiod.loading import module_classes
 from kamailiod.metrics.core_statistics import CORE_STATISTICS
 from kamailiod.metrics.exposition import Exposition
 from kamailiod.metrics.statistics import Statistics
-from kamailiod.metrics.store_gauges import registrations_gauge, shared_memory_gauge, total_usage
+from kamailiod.metrics.store_gauges import registrations_gauge, shared_memory_gauges
 from shm import LocationCounts, Usage
 from workers import process_table
 
@@ -26,13 +26,14 @@ def page(table):
         process_table(2),
         gauges=gauges | {"tm:inuse_transactions"},
     )
-    usages = [Usage(10, 1, 2, 3, 7, 1, 0), Usage(20, 1, 2, 3, 17, 1, 0)]
+    usages = {"a": Usage(10, 1, 2, 3, 7, 1, 0), "b": Usage(20, 1, 2, 3, 17, 1, 4)}
+    statistics.derive("shmem:used_size", lambda: 2)
     try:
         exposition = Exposition(
             statistics,
             table,
             [
-                shared_memory_gauge(lambda: total_usage(usages)),
+                *shared_memory_gauges(lambda: usages),
                 registrations_gauge(lambda: [LocationCounts(1, 2), LocationCounts(10, 20)]),
             ],
         )
@@ -55,5 +56,9 @@ def test_sums_over_stores(table):
     text = page(table)
     assert 'kamailiod_shared_memory_bytes{state="total"} 30.0' in text
     assert 'kamailiod_shared_memory_bytes{state="free"} 24.0' in text
+    assert 'kamailiod_store_bytes{state="total",store="a"} 10.0' in text
+    assert 'kamailiod_store_bytes{state="free",store="b"} 17.0' in text
+    assert 'kamailiod_store_refused_total{store="b"} 4.0' in text
+    assert "shmem" not in text
     assert 'kamailiod_registered{what="users"} 11.0' in text
     assert 'kamailiod_registered{what="contacts"} 22.0' in text

@@ -142,3 +142,13 @@ def test_every_reply_statistic_is_declared():
     for code in range(100, 700):
         for method in (b"INVITE", b"BYE", b"CANCEL", b"REGISTER", b"MESSAGE", b"PRACK", b"X"):
             assert set(reply_statistics(code, method)) <= set(CORE_STATISTICS)
+
+
+def test_a_derived_statistic_is_read_elsewhere(statistics):
+    value = [5]
+    statistics.derive("shmem:used_size", lambda: value[0])
+    assert "shmem:used_size" in statistics
+    assert statistics.total("shmem:used_size") == 5
+    value[0] = 6
+    statistics.reset("shmem:used_size")
+    assert statistics.total("shmem:used_size") == 6

@@ -55,7 +55,10 @@ def view(statistics, log):
         modules=[SimpleNamespace(name="tm"), SimpleNamespace(name="sl")],
         processes=table,
         statistics=statistics,
-        shared_memory=lambda: Usage(32 << 20, 2 << 20, 3 << 20, 4 << 20, 29 << 20, 1, 0),
+        shared_memory=lambda: {
+            "location": Usage(20 << 20, 1 << 20, 2 << 20, 2 << 20, 18 << 20, 1, 0),
+            "dialog": Usage(12 << 20, 1 << 20, 1 << 20, 2 << 20, 11 << 20, 0, 7),
+        },
         kill=[].append,
         log=log,
         defines={"WITH_X": "1"},

@@ -17,6 +17,14 @@ def test_shared_memory_in_units(ask):
         "total": 32, "free": 29, "used": 2, "real_used": 3, "max_used": 4, "fragments": 1,
     }  # fmt: skip
     assert ask("core.shmmem", "x")["code"] == 500
+    dialog = {
+        "total": 12, "free": 11, "used": 1, "real_used": 1, "max_used": 2, "fragments": 0,
+        "failures": 7,
+    }  # fmt: skip
+    assert ask("core.shmmem", "m", "dialog") == dialog
+    assert ask("core.shmmem", "m", "each")["dialog"] == dialog
+    assert list(ask("core.shmmem", "b", "each")) == ["dialog", "location"]
+    assert ask("core.shmmem", "b", "none")["message"].endswith("(dialog|location)")
 
 
 def test_kill_ends_the_server(ask, view):
