@@ -84,6 +84,7 @@ class Dialogs(
         """Create the stores, bring back what a database has, ask tm and rr to call."""
         params, services = self.params, self.services
         first = services.settings.server_id if params.h_id_start == -1 else params.h_id_start
+        self.first_id = first
         dialogs = services.hash_map(
             "dialog", params.hash_size, 0.25, hash_length=DialogStore.HASH_LENGTH
         )

@@ -39,6 +39,11 @@ class DialogRows:
         """Select some rows in the order of their own numbers, those after a number."""
         return f"{self._select()} WHERE id > :after ORDER BY id LIMIT {count}", {"after": after}
 
+    def numbers(self) -> Statement:
+        """Select h_entry, h_id and Call-ID of all rows."""
+        columns = (self._columns[name] for name in (*_KEYS, "call_id"))
+        return f"SELECT {', '.join(columns)} FROM {self._table}", {}
+
     def all(self) -> Statement:
         """Select all rows."""
         return f"{self._select()} ORDER BY id", {}

@@ -5,6 +5,7 @@ Owns when what is read and written in which process; the rows are dialog_rows.py
 
 from __future__ import annotations
 
+from asyncio import Task
 from collections.abc import Sequence
 
 from kamailiod.modules.dialog_tracking.dialog_rows import DialogRows, Statement
@@ -36,6 +37,8 @@ class DialogPersistence(Module):
     _saving: DialogSaving | None = None
     _rows: DialogRows
     _restoring: Restoring
+    _cleaning: Task[None]
+    first_id: int
 
     def restore(self) -> None:
         """Open the database and bring its dialogs back, in the supervisor."""
@@ -64,6 +67,8 @@ class DialogPersistence(Module):
         queue.start(self.services.loop)
         self._saving = self.tracker.records.saving = DialogSaving(self._rows, queue, mode)
         self.endings.on_adopted = self._saving.adopted
+        if not self.params.db_skip_load:
+            self._cleaning = self.services.loop.create_task(self._clean())
         if mode == DELAYED:
             period = float(max(self.params.db_update_period, 1))
             self.services.timers.every(period, self._saving.flush)
@@ -74,6 +79,19 @@ class DialogPersistence(Module):
             self._restoring.dump()
         if self._saving is not None:
             self._saving.queue.drain_blocking(_LAST_SECONDS)
+
+    async def _clean(self) -> None:
+        # A worker that died may have left rows of dialogs that had ended: a restart of the server
+        # must not bring those back. Rows with numbers that are not ours are another server's.
+        assert self._database is not None
+        assert self._saving is not None
+        params, services = self.params, self.services
+        step = max(params.h_id_step, 1)
+        for row in await self._database.fetch(*self._rows.numbers()) or ():
+            entry, identity, call_id = int(str(row[0])), int(str(row[1])), str(row[2]).encode()
+            ours = owner_rank(call_id, services.worker_count) == services.rank
+            if ours and (identity - self.first_id) % step == 0:
+                self._saving.forget_unless_stored(entry, identity, self.store)
 
     def _lost(self) -> None:
         self.services.log.error("dialog", "a dialog's row could not be written")

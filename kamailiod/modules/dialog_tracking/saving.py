@@ -9,7 +9,7 @@ from __future__ import annotations
 from kamailiod.modules.dialog_tracking.dialog_rows import DialogRows, Statement
 from kamailiod.script.write_queue import WriteQueue
 from kamailiod.sip.dialog import State
-from shm import Dialog
+from shm import Dialog, DialogStore
 
 REALTIME, DELAYED, SHUTDOWN = 1, 2, 3
 """db_mode: at each change, every db_update_period seconds, or when the server ends."""
@@ -52,6 +52,12 @@ class DialogSaving:
             self._put(self._rows.delete((numbers,)))
             if variables or variables is None:
                 self._put(self._rows.delete_variables((numbers,)))
+
+    def forget_unless_stored(self, h_entry: int, h_id: int, store: DialogStore) -> None:
+        """Delete a row whose dialog is no more."""
+        if store.get(h_entry, h_id) is None:
+            self._put(self._rows.delete(((h_entry, h_id),)))
+            self._put(self._rows.delete_variables(((h_entry, h_id),)))
 
     def flush(self) -> None:
         """Write the rows of dialogs that changed since the last time."""

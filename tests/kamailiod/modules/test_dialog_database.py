@@ -301,3 +301,28 @@ def test_columns_may_have_other_names(
         ("call-1@127.0.0.1",)
     ]
     connection.close()
+
+
+def test_a_restarted_worker_deletes_rows_of_dialogs_that_ended(
+    services: FakeServices, tables: Tables
+) -> None:
+    call = tracked(services, tables, 1)
+    call.answer()
+    settle(call)
+    call.request(b"BYE", 2, to_tag=b"callee")
+    saving: Any = call.dialogs._saving
+    saving.queue._rows.clear()  # killed before its row is deleted
+    assert call.dialog is None
+    assert len(tables.rows("callid")) == 1
+    other = after_restart(call, tables, db_mode=1, db_skip_load=1)
+    try:
+        services.loop.run_until_complete(asyncio.sleep(0.2))
+        assert len(tables.rows("callid")) == 1
+        other.dialogs._saving = None
+        object.__setattr__(other.dialogs.params, "db_skip_load", 0)
+        other.dialogs.start_saving()
+        services.loop.run_until_complete(other.dialogs._cleaning)
+        settle(other)
+        assert tables.rows("callid") == tables.rows("dialog_key", "dialog_vars") == []
+    finally:
+        other.services.close()

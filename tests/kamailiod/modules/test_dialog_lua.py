@@ -1,4 +1,4 @@
-"""Every function of the dialog module from Lua, as scripts call them; others have profiles, rows."""
+"""Every function of the dialog module from Lua, as scripts call them; others have profiles, DB."""
 
 from __future__ import annotations
 
