@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from kamailiod.modules.dispatcher import Dispatcher
+from kamailiod.modules.dispatching.destination import Sockets
 from kamailiod.modules.dispatching.list_file import ListError, read_list
+from kamailiod.modules.dispatching.publication import Publication
 from kamailiod.script.module import RpcFault
 from kamailiod.script.table_layouts import create_tables
 from tests.kamailiod.fakes import FakeServices
@@ -23,7 +25,7 @@ def balanced(services: FakeServices, tmp_path: Path) -> Balanced:
 
 
 def reload(balanced: Balanced) -> object:
-    return asyncio.run(balanced.module.rpc_reload())  # type: ignore[arg-type]  # a coroutine
+    return asyncio.run(balanced.module.rpc_reload())
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -66,7 +68,8 @@ def test_attributes_of_those_without(services: FakeServices, tmp_path: Path) -> 
 
 def test_a_list_in_kamailios_shape(services: FakeServices, tmp_path: Path) -> None:
     """As dispatcher.list of 5.6.3 answered over JSON-RPC."""
-    lines = "1 sip:127.0.0.1:7002\n1 sip:127.0.0.1:7001 0 0 duid=a;maxload=10;weight=30;rweight=10\n"
+    attributes = "duid=a;maxload=10;weight=30;rweight=10"
+    lines = f"1 sip:127.0.0.1:7002\n1 sip:127.0.0.1:7001 0 0 {attributes}\n"
     balanced = Balanced(services, tmp_path, lines, ds_hash_size=4)
     assert balanced.module.rpc_list() == {
         "NRSETS": 1,
@@ -218,7 +221,7 @@ def test_destinations_of_a_table(services: FakeServices, tmp_path: Path) -> None
     connection.close()
     with asyncio.Runner() as runner:
         services.loop = runner.get_loop()
-        runner.run(balanced.module.rpc_reload())  # type: ignore[arg-type]  # a coroutine
+        runner.run(balanced.module.rpc_reload())
     assert balanced.call("ds_list_exists(3)") == -1
 
 
@@ -253,9 +256,6 @@ def test_destinations_of_a_server(
 
 
 def test_all_processes_see_a_new_list(balanced: Balanced) -> None:
-    from kamailiod.modules.dispatching.balancer import Publication
-    from kamailiod.modules.dispatching.destination import Sockets
-
     mine = balanced.module.balancer
     other = Publication(mine.publication.records, mine.states, Sockets())
     assert set(other.sets().by_id) == {1, 2, 4}
