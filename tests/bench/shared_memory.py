@@ -1,4 +1,4 @@
-"""Prices of shared memory, with 100,000 records: `.venv/bin/python tests/bench/shm.py`."""
+"""Prices of shared memory, with 100,000 records: python -m tests.bench.shared_memory."""
 
 import os
 import sys
@@ -39,7 +39,9 @@ def main() -> None:
 
     try:
         size = HashMap.segment_size(BUCKETS, HEAP)
+        measure_memory(HashMap(segment(size), BUCKETS))
         measure_map(HashMap(segment(size), BUCKETS))
+        measure_table(HashMap(segment(size), BUCKETS))
         measure_location(HashMap(segment(size), BUCKETS))
         measure_dialog(HashMap(segment(size), BUCKETS, hash_length=DialogStore.HASH_LENGTH))
         names = Histogram.columns("t", (0.001, 0.01, 0.1))
@@ -62,6 +64,42 @@ def once(name: str, work: Callable[[], object]) -> None:
     print(f"{name:34} {(time.perf_counter() - begin) * 1e3:9.2f} ms")
 
 
+def measure_memory(records: HashMap) -> None:
+    """Show what a record of 300 octets under a key of 20 takes, and the pace of writing them."""
+    value = b"v" * 300
+    began = time.perf_counter()
+    for number in range(RECORDS):
+        records.put(b"user%05d@example.co" % number, value)
+    seconds = time.perf_counter() - began
+    usage = records.usage()
+    each = usage.real_used / RECORDS
+    print(f"{'memory of 20 + 300 octets':34} {each:9.1f} octets, {each - 320:.1f} beyond them")
+    print(f"{'first writes':34} {RECORDS / seconds:9.0f} a second")
+    for work, name in (
+        (lambda key: records.get(key), "reads of all"),
+        (lambda key: records.put(key, value), "second writes"),
+        (lambda key: records.delete(key), "deletes"),
+    ):
+        began = time.perf_counter()
+        for number in range(RECORDS):
+            work(b"user%05d@example.co" % number)
+        print(f"{name:34} {RECORDS / (time.perf_counter() - began):9.0f} a second")
+    usage = records.usage()
+    print(f"{'left when all are deleted':34} {usage.used:9d} octets")
+
+
+def measure_table(records: HashMap) -> None:
+    """Measure the hash table store, as $sht uses it."""
+    table = HashTableStore(records, b"t")
+    for number in range(RECORDS):
+        table.set(b"%d@192.0.2.1" % number, number)
+    key, now = b"4711@192.0.2.1", time.time()
+    price("htable get", lambda: table.get(key, now))
+    price("htable set", lambda: table.set(key, 5))
+    price("htable increment", lambda: table.increment(key, now))
+    once("htable items, 100k", lambda: sum(1 for _ in table.items(now)))
+
+
 def measure_map(records: HashMap) -> None:
     """Measure the hash map with values of 200 octets."""
     value = b"v" * 200
@@ -73,8 +111,6 @@ def measure_map(records: HashMap) -> None:
     price("put, replace", lambda: records.put(key, value, 5000))
     price("put and delete", lambda: (records.put(b"new", value), records.delete(b"new")))
     price("update", lambda: records.update(key, lambda old, expires: (old, expires)))
-    table = HashTableStore(records, b"t")
-    price("htable increment", lambda: table.increment(b"n", 0))
     once("pop_expired, 2828 of 100k", lambda: records.pop_expired(1100, RECORDS))
     once("pop_expired, none", lambda: records.pop_expired(1100, RECORDS))
     once("pop_expired, next second", lambda: records.pop_expired(1101, RECORDS))

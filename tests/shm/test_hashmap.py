@@ -359,3 +359,39 @@ def test_a_hash_of_the_caller_puts_keys_where_it_wants(make_map):
     assert all(record.key[0] == 64 for record in records.records(b"", range(16)))
     assert records.get(b"@0") == b""
     records.verify()
+
+
+def test_readers_and_writers_do_not_wait_for_each_other(make_map, fork):
+    """A process reads while another holds every lock, and that one writes while it reads."""
+    records = make_map(buckets=4)
+    for number in range(40):
+        records.put(b"old%d" % number, b"v")
+    ready, say = os.pipe()
+    go_on, answer = os.pipe()
+
+    def write():
+        records._locks.acquire_all()
+        os.write(say, b"1")
+        os.read(go_on, 1)
+        for number in range(40):
+            records.put(b"new%d" % number, b"w")
+            records.delete(b"old%d" % number)
+        os.write(say, b"2")
+        os.read(go_on, 1)
+
+    child = fork(write)
+    assert os.read(ready, 1) == b"1"
+    assert len(list(records.records())) == 40
+    assert records.get(b"old7") == b"v"
+    begun = records.records()
+    first = next(begun)
+    os.write(answer, b"x")
+    assert os.read(ready, 1) == b"2"
+    rest = {record.key: record.value for record in begun}
+    assert first.key.startswith(b"old")
+    assert {key[:3] for key in rest} <= {b"old", b"new"}
+    assert all(value == (b"w" if key[:3] == b"new" else b"v") for key, value in rest.items())
+    assert {record.key for record in records.records()} == {b"new%d" % n for n in range(40)}
+    os.write(answer, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    records.verify()
