@@ -24,12 +24,13 @@ class ParameterKind(Enum):
 class NativeFunction:
     """A function of the native language: the numbers of arguments and routes it allows.
 
-    `variables` are the positions of arguments that name a variable and are not expanded.
+    `unexpanded` are the positions of arguments that are handed on as they are written, because
+    they name a variable or the function expands them itself.
     """
 
     counts: frozenset[int]
     routes: frozenset[str] = ANY_ROUTE
-    variables: frozenset[int] = frozenset()
+    unexpanded: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ class Catalogue:
             if function is not None:
                 yield module, function
 
-    def variables(self) -> dict[str, frozenset[int]]:
-        """The functions that take names of variables, with the positions of these."""
+    def unexpanded(self) -> dict[str, frozenset[int]]:
+        """The functions with arguments that are not expanded, with the positions of these."""
         found: dict[str, frozenset[int]] = {}
         for entry in self.modules.values():
             for name, function in entry.functions.items():
-                if function.variables:
-                    found[name] = found.get(name, frozenset()) | function.variables
+                if function.unexpanded:
+                    found[name] = found.get(name, frozenset()) | function.unexpanded
         return found

@@ -17,7 +17,7 @@ Values are nil ($null, not set), numbers (integers) and strings. P holds, once f
   a select `@ruri.user`. `P.setter(spec)` -> f(value). Never asked for: `$rc`, `$?`, `$retcode`
   and `$null` by themselves.
 * `P.format(text)` -> f() -> string: a quoted argument of a function that holds a `$`, unless the
-  catalogue has it that the argument names a variable: that one is handed on as it is written.
+  catalogue has it among those that are handed on as they are written.
 * `P.keyword(name)` -> f() -> value, for the names in words.py. `proto` is "udp", "tcp", ...,
   `af` is "inet" or "inet6", `status`, ports and lengths are numbers.
 * `P.match(value, regex)` -> boolean: POSIX extended, no case. `P.matcher(regex)` -> f(value) ->
@@ -77,9 +77,9 @@ class Chunk:
 def compile_routes(config: Config, catalogue: Catalogue | None = None) -> Chunk:
     """The Lua chunk of all routes of a config that load() has accepted.
 
-    The catalogue says which arguments of functions name a variable; without it none does.
+    The catalogue says which arguments of functions are not expanded; without it all are.
     """
-    handles = HandleSet(catalogue.variables() if catalogue is not None else {})
+    handles = HandleSet(catalogue.unexpanded() if catalogue is not None else {})
     names = frozenset(route.name for route in config.routes if route.kind == "route")
     bodies = Lines()
     for kind in _SINGLE:

@@ -36,13 +36,13 @@ _CONDITIONS = _RELATIONS | {"==", "!=", "=~", "eq", "ne", "ieq", "ine", "&&", "|
 class HandleSet:
     """The handles of one chunk: getters, setters, formats, functions, keywords, regexes.
 
-    `variables` are the positions of arguments that name a variable, by function.
+    `unexpanded` are the positions of arguments that are not expanded, by function.
     """
 
-    __slots__ = ("formats", "functions", "getters", "keywords", "regexes", "setters", "variables")
+    __slots__ = ("formats", "functions", "getters", "keywords", "regexes", "setters", "unexpanded")
 
-    def __init__(self, variables: Mapping[str, frozenset[int]]) -> None:
-        self.variables = variables
+    def __init__(self, unexpanded: Mapping[str, frozenset[int]]) -> None:
+        self.unexpanded = unexpanded
         self.getters = Handles("G", "P.getter")
         self.setters = Handles("S", "P.setter")
         self.formats = Handles("F", "P.format")
@@ -52,7 +52,7 @@ class HandleSet:
 
     def declare(self, lines: Lines) -> None:
         for name in self.__slots__:
-            if name != "variables":
+            if name != "unexpanded":
                 getattr(self, name).declare(lines)
 
 
@@ -135,9 +135,9 @@ class ExpressionCompiler:
             return self._route_call(call)
         if call.name in ("strlen", "strempty", "selval"):
             return f"int({self.value(call)}) > 0 and 1 or -1"
-        named = self._handles.variables.get(call.name, frozenset())
+        as_written = self._handles.unexpanded.get(call.name, frozenset())
         arguments = self._ordered(
-            [self._argument_of(a, n in named) for n, a in enumerate(call.arguments)]
+            [self._argument_of(a, n in as_written) for n, a in enumerate(call.arguments)]
         )
         if call.name == "log":
             level = arguments if len(call.arguments) == 2 else f"4, {arguments}"
@@ -156,12 +156,15 @@ class ExpressionCompiler:
             return f"call_route({argument}, rc)"
         return f"R[{literal(name)}](rc)" if name in self._routes else "1"
 
-    def _argument_of(self, argument: Expression, names_variable: bool) -> Callable[[], str]:
-        if names_variable and isinstance(argument, String):
-            return lambda: literal(argument.text)
-        if names_variable and isinstance(argument, PseudoVariable):
-            return lambda: literal(argument.spec)
+    def _argument_of(self, argument: Expression, as_written: bool) -> Callable[[], str]:
+        if as_written and isinstance(argument, String | PseudoVariable):
+            written = argument.text if isinstance(argument, String) else argument.spec
+            return lambda: self._written(written)
         return lambda: self._argument(argument)
+
+    def _written(self, text: str) -> str:
+        self._announce_code(text)
+        return literal(text)
 
     def _argument(self, argument: Expression) -> str:
         if isinstance(argument, String) and _HOLDS_VARIABLE.search(argument.text):

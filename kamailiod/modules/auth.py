@@ -29,7 +29,7 @@ from kamailiod.modules.authentication.check import (
 from kamailiod.modules.authentication.nonce import Checks, Nonces, NonceState
 from kamailiod.modules.sl import Sl
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import Module, Params, kemi
+from kamailiod.script.module import Module, Params, Variable, kemi
 from kamailiod.script.services import Services
 from kamailiod.sip.digest import known_algorithm
 
@@ -143,7 +143,7 @@ class Auth(Module):
 
     @kemi("auth.auth_get_www_authenticate", routes=Route.REQUEST)
     def auth_get_www_authenticate(
-        self, context: Context, realm: bytes, flags: int, variable: bytes
+        self, context: Context, realm: bytes, flags: int, variable: Variable
     ) -> int:
         """Put the text of a challenge into a pseudo-variable instead of sending it."""
         accessor = self.services.variables.compile(variable)

@@ -15,7 +15,7 @@ from kamailiod.modules.core_functions.destination import add_branch
 from kamailiod.modules.core_functions.sending import find_socket
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import Module, Params, kemi
+from kamailiod.script.module import Module, Params, Variable, kemi
 from kamailiod.script.services import Services
 from kamailiod.sip.uri import parse_uri
 
@@ -223,7 +223,7 @@ class Corex(Module):
         return self._content(path) or b""
 
     @kemi(native="file_read")
-    def native_file_read(self, context: Context, path: bytes, variable: bytes) -> int:
+    def native_file_read(self, context: Context, path: bytes, variable: Variable) -> int:
         """Store the content of a file in a variable."""
         content = self._content(path)
         accessor = self.services.variables.compile(variable)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from kamailiod.modules.core import Core
 from kamailiod.modules.core_functions.flags import change_branch_flags, is_branch_flag_set
 from kamailiod.script.context import Context
-from kamailiod.script.module import Module, Params, kemi
+from kamailiod.script.module import Module, Params, Template, Variable, kemi
 from kamailiod.script.services import Services
 
 
@@ -81,7 +81,7 @@ class Kex(Module):
         return self.services.network.is_myself(host.rpartition(b"@")[2].partition(b":")[0])
 
     @kemi(native=("pv_printf", "avp_printf"))
-    def pv_printf(self, context: Context, variable: bytes, text: bytes) -> int:
+    def pv_printf(self, context: Context, variable: Variable, text: Template) -> int:
         """Store a text with its variables expanded in a variable."""
         accessor = self.services.variables.compile(variable)
         value = self.services.variables.format(text).expand(context)

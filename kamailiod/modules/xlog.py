@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from kamailiod.script.context import Context
 from kamailiod.script.log import ALERT, BUG, CRITICAL, DEBUG, ERROR, INFO, NOTICE, WARNING
-from kamailiod.script.module import Module, Params, kemi
+from kamailiod.script.module import Module, Params, Template, kemi
 from kamailiod.script.services import Services
 from kamailiod.sip.methods import METHOD_BITS, OTHER_METHOD_BIT
 
+_NOTHING = Template(b"")
 _LETTERS = {
     b"A": ALERT,
     b"B": BUG,
@@ -65,70 +66,77 @@ class Xlog(Module):
         self._methods = params.methods_filter
 
     @kemi("xlog.xlog", native=())
-    def xlog(self, context: Context, level: bytes, text: bytes) -> int:
+    def xlog(self, context: Context, level: bytes, text: Template) -> int:
         """Log a text with its variables expanded; level is a name (L_INFO, info) or a number."""
         return self._show(context, _level(level), text)
 
     @kemi(native=("xlog", "xlogl"))
     def native_xlog(
-        self, context: Context, level: bytes, text: bytes = b"", facility_text: bytes = b""
+        self,
+        context: Context,
+        level: Template,
+        text: Template = _NOTHING,
+        facility_text: Template = _NOTHING,
     ) -> int:
         """Log a text: alone at ERROR, behind a level, or behind facility and level."""
+        if not text:
+            return self._show(context, ERROR, level)
+        expand = self.services.variables.format
         if facility_text:
-            return self._show(context, _level(text), facility_text)
-        if text:
-            return self._show(context, _level(level), text)
-        return self._show(context, ERROR, level)
+            return self._show(context, _level(expand(text).expand(context)), facility_text)
+        return self._show(context, _level(expand(level).expand(context)), text)
 
     @kemi("xlog.xlog_facility", native=())
-    def xlog_facility(self, context: Context, facility: bytes, level: bytes, text: bytes) -> int:
+    def xlog_facility(
+        self, context: Context, facility: bytes, level: bytes, text: Template
+    ) -> int:
         """Log a text; the facility is that of the whole log."""
         return self._show(context, _level(level), text)
 
     @kemi(native="xlogm")
-    def xlogm(self, context: Context, level: bytes, text: bytes) -> int:
+    def xlogm(self, context: Context, level: bytes, text: Template) -> int:
         """Log a text for the methods that modparam methods_filter selects."""
         message = context.message
         method = METHOD_BITS.get(message.method or message.cseq[1], OTHER_METHOD_BIT)
         return self._show(context, _level(level), text) if method & self._methods else 1
 
     @kemi("xlog.xdbg", native=("xdbg", "xdbgl"))
-    def xdbg(self, context: Context, text: bytes) -> int:
+    def xdbg(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at DEBUG."""
         return self._show(context, DEBUG, text)
 
     @kemi("xlog.xinfo")
-    def xinfo(self, context: Context, text: bytes) -> int:
+    def xinfo(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at INFO."""
         return self._show(context, INFO, text)
 
     @kemi("xlog.xnotice")
-    def xnotice(self, context: Context, text: bytes) -> int:
+    def xnotice(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at NOTICE."""
         return self._show(context, NOTICE, text)
 
     @kemi("xlog.xwarn")
-    def xwarn(self, context: Context, text: bytes) -> int:
+    def xwarn(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at WARNING."""
         return self._show(context, WARNING, text)
 
     @kemi("xlog.xerr")
-    def xerr(self, context: Context, text: bytes) -> int:
+    def xerr(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at ERROR."""
         return self._show(context, ERROR, text)
 
     @kemi(native="xbug")
-    def xbug(self, context: Context, text: bytes) -> int:
+    def xbug(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at BUG."""
         return self._show(context, BUG, text)
 
     @kemi("xlog.xcrit")
-    def xcrit(self, context: Context, text: bytes) -> int:
+    def xcrit(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at CRITICAL."""
         return self._show(context, CRITICAL, text)
 
     @kemi("xlog.xalert")
-    def xalert(self, context: Context, text: bytes) -> int:
+    def xalert(self, context: Context, text: Template) -> int:
         """Log a text with its variables expanded at ALERT."""
         return self._show(context, ALERT, text)
 

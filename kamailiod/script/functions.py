@@ -95,7 +95,7 @@ def _entry(kind: type[Module]) -> ModuleEntry:
         for name in declaration.native:
             known = functions.get(name)
             functions[name] = NativeFunction(
-                counts | known.counts if known else counts, frozenset(letters), found.variables
+                counts | known.counts if known else counts, frozenset(letters), found.unexpanded
             )
     kinds = {name: _KINDS[which] for name, which in param_kinds(kind.Params).items()}
     return ModuleEntry(kinds, functions)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 Variable = NewType("Variable", bytes)
-"""A parameter that names a pseudo-variable to write: native routes hand it on unexpanded."""
+"""A parameter that names a pseudo-variable: native routes hand it on unexpanded."""
+
+Template = NewType("Template", bytes)
+"""A text whose variables the function expands itself: native routes hand it on unexpanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +183,19 @@ def declared(module: type[Module] | Module, kind: str) -> list[tuple[str, Any]]:
 class Signature:
     """What a script may pass to a function: kinds "str" or "int", how many may be missing.
 
-    `variables` are the positions of those that name a variable.
+    `unexpanded` are the positions of those that are a Variable or a Template.
     """
 
     parameters: tuple[str, ...]
     optional: int
     returns: str
-    variables: frozenset[int] = frozenset()
+    unexpanded: frozenset[int] = frozenset()
 
 
-_KINDS: dict[object, str] = {bytes: "str", Variable: "str", int: "int", object: "any"}
+_UNEXPANDED = (Variable, Template)
+_KINDS: dict[object, str] = {
+    bytes: "str", Variable: "str", Template: "str", int: "int", object: "any",
+}  # fmt: skip
 
 
 def signature(function: Callable[..., object]) -> Signature:
@@ -201,8 +207,8 @@ def signature(function: Callable[..., object]) -> Signature:
     optional = sum(p.default is not p.empty for p in arguments)
     returned = hints.get("return")
     names: dict[object, str] = {int: "int", bool: "bool", type(None): "none", bytes: "str"}
-    variables = frozenset(n for n, p in enumerate(arguments) if hints[p.name] is Variable)
-    return Signature(kinds, optional, names.get(returned, "xval"), variables)
+    unexpanded = frozenset(n for n, p in enumerate(arguments) if hints[p.name] in _UNEXPANDED)
+    return Signature(kinds, optional, names.get(returned, "xval"), unexpanded)
 
 
 def param_kinds(params: type[Params]) -> dict[str, str]:

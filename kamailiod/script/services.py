@@ -96,7 +96,6 @@ class Services(Protocol):
     network: Network
     variables: PseudoVariables
     databases: Databases
-    maps: Mapping[str, HashMap]
     defines: Mapping[str, str]
     rank: int
     worker_count: int
@@ -107,6 +106,10 @@ class Services(Protocol):
 
     timers: TimerWheel
     loop: AbstractEventLoop
+
+    @property
+    def maps(self) -> Mapping[str, HashMap]:
+        """The maps in shared memory, by the names of their stores."""
 
     @property
     def statistics(self) -> Statistics:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 
 from kamailiod.script.context import Context, Value
-from kamailiod.script.module import kemi
+from kamailiod.script.module import Variable, kemi
 from kamailiod.script.pseudovariables import Accessors
 from kamailiod.script.services import Services
 from kamailiod.script.transformations.parameters import pairs
@@ -43,12 +43,12 @@ class Conversion:
         return _explode(context, parameters, separator, name)
 
     @kemi("pvx.xavp_params_implode")
-    def xavp_params_implode(self, context: Context, name: bytes, variable: bytes) -> int:
+    def xavp_params_implode(self, context: Context, name: bytes, variable: Variable) -> int:
         """Store the newest record as `a=b;c=d;` in a variable: 1, -1 when there is none."""
         return self._implode(context, name, variable, b"%s=%s;")
 
     @kemi("pvx.xavp_params_implode_qval")
-    def xavp_params_implode_qval(self, context: Context, name: bytes, variable: bytes) -> int:
+    def xavp_params_implode_qval(self, context: Context, name: bytes, variable: Variable) -> int:
         """Store the newest record with quoted values in a variable: 1, -1 when there is none."""
         return self._implode(context, name, variable, b'%s="%s";')
 
@@ -62,7 +62,7 @@ class Conversion:
         return 1
 
     @kemi("pvx.xavu_params_implode")
-    def xavu_params_implode(self, context: Context, name: bytes, variable: bytes) -> int:
+    def xavu_params_implode(self, context: Context, name: bytes, variable: Variable) -> int:
         """Store the record $xavu(name) as `a=b;c=d;` in a variable: 1, -1 when there is none."""
         record = context.shared.xavus.get(name)
         if not isinstance(record, dict):
@@ -154,7 +154,7 @@ class Conversion:
         self._print("xavu", {name: [value] for name, value in context.shared.xavus.items()})
         return 1
 
-    def _implode(self, context: Context, name: bytes, variable: bytes, layout: bytes) -> int:
+    def _implode(self, context: Context, name: bytes, variable: Variable, layout: bytes) -> int:
         record = record_at(context.shared.xavps, name)
         if record is None:
             return -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import kemi
+from kamailiod.script.module import Variable, kemi
 from kamailiod.script.services import Services
 from kamailiod.script.variables.value import plain_text
 from kamailiod.sip.header_names import canonical
@@ -84,7 +84,7 @@ class Uris:
         return 1
 
     @kemi(native="get_uri_param", routes=Route.REQUEST | Route.LOCAL)
-    def get_uri_param(self, context: Context, name: bytes, variable: bytes) -> int:
+    def get_uri_param(self, context: Context, name: bytes, variable: Variable) -> int:
         """Store a parameter of the request URI in a variable."""
         uri = context.parsed_uri
         found = uri.parameter(name) if uri is not None else None
@@ -149,17 +149,17 @@ class Uris:
         return 1 if canonical(one) == canonical(other) else -1
 
     @kemi(native="set_uri_user")
-    def set_uri_user(self, context: Context, variable: bytes, user: bytes) -> int:
+    def set_uri_user(self, context: Context, variable: Variable, user: bytes) -> int:
         """Replace the user part of the URI in a variable."""
         return self._rewrite(context, variable, user, None)
 
     @kemi(native="set_uri_host")
-    def set_uri_host(self, context: Context, variable: bytes, host: bytes) -> int:
+    def set_uri_host(self, context: Context, variable: Variable, host: bytes) -> int:
         """Replace the host of the URI in a variable."""
         return self._rewrite(context, variable, None, host)
 
     @kemi(native=("tel2sip", "tel2sip2"), routes=_BRANCHING | Route.ONREPLY | Route.REPLY)
-    def tel2sip(self, context: Context, uri: bytes, host: bytes, variable: bytes) -> int:
+    def tel2sip(self, context: Context, uri: bytes, host: bytes, variable: Variable) -> int:
         """Store the SIP URI of a tel URI at a host in a variable; other URIs as they are."""
         parsed = parse_uri(uri)
         target = self.services.variables.compile(variable)
@@ -172,7 +172,7 @@ class Uris:
         return 1 if target.set(context, result) else -1
 
     def _rewrite(
-        self, context: Context, variable: bytes, user: bytes | None, host: bytes | None
+        self, context: Context, variable: Variable, user: bytes | None, host: bytes | None
     ) -> int:
         accessor = self.services.variables.compile(variable)
         uri = parse_uri(plain_text(accessor.get(context))) if accessor is not None else None

@@ -9,7 +9,7 @@ import re
 
 from kamailiod.modules.textops_functions.message_text import current_body
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import kemi
+from kamailiod.script.module import Variable, kemi
 from kamailiod.script.services import Services
 from kamailiod.sip.body import DEFAULT_BOUNDARY, Multipart, Part, media_type, parse_multipart
 
@@ -173,18 +173,18 @@ class Bodies:
         return 1
 
     @kemi("textops.get_body_part", routes=_ROUTES)
-    def get_body_part(self, context: Context, content_type: bytes, variable: bytes) -> int:
+    def get_body_part(self, context: Context, content_type: bytes, variable: Variable) -> int:
         """Store the content of the first part of this media type in a variable."""
         part = _part(context, media_type(content_type))
         return self._set(context, variable, part.content) if part is not None else -1
 
     @kemi("textops.get_body_part_raw", routes=_ROUTES)
-    def get_body_part_raw(self, context: Context, content_type: bytes, variable: bytes) -> int:
+    def get_body_part_raw(self, context: Context, content_type: bytes, variable: Variable) -> int:
         """Store the first part of this media type, headers included, in a variable."""
         part = _part(context, media_type(content_type))
         return self._set(context, variable, bytes(part)) if part is not None else -1
 
-    def _set(self, context: Context, variable: bytes, value: bytes) -> int:
+    def _set(self, context: Context, variable: Variable, value: bytes) -> int:
         accessor = self.services.variables.compile(variable)
         return 1 if accessor is not None and accessor.set(context, value) else -1
 

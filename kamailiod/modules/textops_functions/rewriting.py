@@ -18,7 +18,7 @@ from kamailiod.modules.textops_functions.message_text import (
 )
 from kamailiod.modules.textops_functions.patterns import Substitution, pattern, substitution
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import kemi
+from kamailiod.script.module import Template, Variable, kemi
 from kamailiod.script.services import Services
 from kamailiod.script.variables.value import plain_text
 from kamailiod.sip.header_names import canonical
@@ -106,17 +106,17 @@ class Rewriting:
         return _swapped(context, rewrite_body, match, text, mode)
 
     @kemi("textops.subst")
-    def subst(self, context: Context, expression: bytes) -> int:
+    def subst(self, context: Context, expression: Template) -> int:
         """Substitute `/expression/replacement/flags` in the message."""
         return self._substitute(context, rewrite_message, expression)
 
     @kemi("textops.subst_body")
-    def subst_body(self, context: Context, expression: bytes) -> int:
+    def subst_body(self, context: Context, expression: Template) -> int:
         """Substitute in the body."""
         return self._substitute(context, rewrite_body, expression)
 
     @kemi("textops.subst_hf")
-    def subst_hf(self, context: Context, name: bytes, expression: bytes, which: bytes) -> int:
+    def subst_hf(self, context: Context, name: bytes, expression: Template, which: bytes) -> int:
         """Substitute in the bodies of a header: all (a), the first (f) or the last (l)."""
         numbers = context.message.index.get(canonical(name), [])
         chosen = {b"f": numbers[:1], b"l": numbers[-1:]}.get(which[:1], numbers)
@@ -127,7 +127,7 @@ class Rewriting:
         return 1 if sum([rewrite_header(context, number, change) for number in chosen]) else -1
 
     @kemi("textops.subst_uri", routes=_ROUTES)
-    def subst_uri(self, context: Context, expression: bytes) -> int:
+    def subst_uri(self, context: Context, expression: Template) -> int:
         """Substitute in the request URI."""
         compiled = substitution(expression)
         if compiled is None:
@@ -138,7 +138,7 @@ class Rewriting:
         return 1 if count else -1
 
     @kemi("textops.subst_user", routes=_ROUTES)
-    def subst_user(self, context: Context, expression: bytes) -> int:
+    def subst_user(self, context: Context, expression: Template) -> int:
         """Substitute in the user part of the request URI."""
         compiled = substitution(expression)
         uri = context.parsed_uri
@@ -151,7 +151,9 @@ class Rewriting:
         return 1 if count else -1
 
     @kemi("textops.subst_v")
-    def subst_v(self, context: Context, subject: bytes, expression: bytes, to: bytes) -> int:
+    def subst_v(
+        self, context: Context, subject: Variable, expression: Template, to: Variable
+    ) -> int:
         """Substitute in the value of a variable and store the result in another."""
         compiled = substitution(expression)
         source = self.services.variables.compile(subject)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kamailiod.modules.textops_functions.patterns import pattern
 from kamailiod.script.context import Context, Route
-from kamailiod.script.module import kemi
+from kamailiod.script.module import Variable, kemi
 from kamailiod.script.services import Services
 
 _ROUTES = Route.REQUEST | Route.FAILURE | Route.BRANCH | Route.ONREPLY | Route.REPLY
@@ -90,7 +90,7 @@ class Strings:
         expression: bytes,
         index: int,
         matches: int,
-        variable: bytes,
+        variable: Variable,
     ) -> int:
         """Store one group of a match in a variable: 1 stored, -2 no match, -1 error."""
         compiled = pattern(expression, ignore_case=False)

@@ -181,17 +181,20 @@ def test_octets_survive(engine):
     assert fake.calls == [("f", ("\xff\x00A\\+ \xc3\xa9",))]
 
 
-def test_an_argument_that_names_a_variable_is_handed_on_as_written(engine):
-    functions = {"find": NativeFunction(frozenset({2}), variables=frozenset({1}))}
+def test_an_argument_that_is_not_expanded_is_handed_on_as_written(engine):
+    functions = {"find": NativeFunction(frozenset({2}), unexpanded=frozenset({1}))}
     fake = engine(
-        'request_route { find("$fu", "$avp(x)"); find($fu, $avp(y)); other("$avp(z)"); }',
+        'request_route { find("$fu", "$avp(x)"); find($fu, $avp(y)); other("$avp(z)");'
+        ' find("a", "code $rc"); }',
         catalogue=Catalogue({"m": ModuleEntry(functions=functions)}),
     )
     fake.variables = {"$fu": "sip:me"}
     fake.request()
     assert fake.calls == [
         ("find", ("<$fu>", "$avp(x)")), ("find", ("sip:me", "$avp(y)")), ("other", ("<$avp(z)>",)),
+        ("find", ("a", "code $rc")),
     ]  # fmt: skip
+    assert fake.codes == [1]
 
 
 def test_a_route_that_may_not_exist(engine):
