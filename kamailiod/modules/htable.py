@@ -10,20 +10,18 @@ from typing import ClassVar
 
 from kamailiod.modules.hash_tables import matching, variables
 from kamailiod.modules.hash_tables.commands import TableCommands
-from kamailiod.modules.hash_tables.iterator import TableIterator, iterators
+from kamailiod.modules.hash_tables.iterator_functions import IteratorFunctions
 from kamailiod.modules.hash_tables.key_locks import KeyLocks
+from kamailiod.modules.hash_tables.lock_functions import LockFunctions
 from kamailiod.modules.hash_tables.matching import Match, Wanted
-from kamailiod.modules.hash_tables.table import HashTable
 from kamailiod.modules.hash_tables.table_database import TableDatabase
 from kamailiod.modules.hash_tables.table_rows import Columns
-from kamailiod.modules.hash_tables.tables import HashTables
 from kamailiod.modules.hash_tables.variables import TableVariables, split_key
 from kamailiod.script.context import Context, Value
 from kamailiod.script.database import DatabaseError
 from kamailiod.script.module import Params, kemi, pseudo_variable, variable_factory
 from kamailiod.script.services import Services
 from kamailiod.script.variables.accessor import Accessor, Specification
-from lua import Wait
 
 _SHARE = 0.15
 _LOCKS_SHARE = 0.01
@@ -55,7 +53,7 @@ class HtableParams(Params):
     event_callback_mode: int = 0
 
 
-class Htable(TableCommands):
+class Htable(TableCommands, IteratorFunctions, LockFunctions):
     """Hash tables in shared memory, one memory for all of them."""
 
     name: ClassVar[str] = "htable"
@@ -68,9 +66,7 @@ class Htable(TableCommands):
 
     def __init__(self, params: HtableParams, services: Services) -> None:
         super().__init__(params, services)
-        self.tables = HashTables()
         self._variables = TableVariables(self.tables, services.variables.formatter)
-        self._locks: KeyLocks | None = None
 
     def mod_init(self) -> None:
         """Make the tables and load those that have one in a database."""
@@ -80,7 +76,7 @@ class Htable(TableCommands):
             lambda buckets, code: services.hash_map("htable", buckets, _SHARE, code=code)
         )
         if self.tables.definitions:
-            self._locks = KeyLocks(
+            self.locks = KeyLocks(
                 services.hash_map("htable_locks", _LOCKS_BUCKETS, _LOCKS_SHARE)
             )
         for table in self.tables:
@@ -118,8 +114,8 @@ class Htable(TableCommands):
 
     def child_init(self, rank: int) -> None:
         """Open the locks; the timer process starts to expire."""
-        if self._locks is not None:
-            self._locks.open()
+        if self.locks is not None:
+            self.locks.open()
         if rank == 1 and self.params.event_callback_mode != 0:
             self.services.script.run_event("htable", "mod-init")
         if rank == -1 and self.tables.definitions:
@@ -147,8 +143,8 @@ class Htable(TableCommands):
                 script.run_event("htable", event, context)
         if len(found) == _EXPIRED_A_SLICE:
             self.services.timers.schedule(0.0, self.expire)
-        elif self._locks is not None:
-            self._locks.expire()
+        elif self.locks is not None:
+            self.locks.expire()
 
     @variable_factory("$sht")
     def sht(self, specification: Specification) -> Accessor | None:
@@ -190,22 +186,10 @@ class Htable(TableCommands):
         found: Value = name if inner == b"key" else value
         return found
 
-    @pseudo_variable("$shtitkey")
-    def shtitkey(self, context: Context, inner: bytes, index: object) -> bytes | None:
-        """$shtitkey(iterator): the current key."""
-        iterator = iterators(context).get(inner)
-        return None if iterator is None else iterator.name
-
-    @pseudo_variable("$shtitval")
-    def shtitval(self, context: Context, inner: bytes, index: object) -> Value:
-        """$shtitval(iterator): the current value."""
-        iterator = iterators(context).get(inner)
-        return None if iterator is None else iterator.value
-
     @kemi("htable.sht_get", native=())
     def sht_get(self, context: Context, table: bytes, key: bytes) -> Value:
         """Return a value, or the table's initial one, or nil."""
-        found = self._table(table)
+        found = self.table(table)
         return None if found is None else found.get(key)
 
     @kemi("htable.sht_gete", native=())
@@ -233,7 +217,7 @@ class Htable(TableCommands):
     @kemi("htable.sht_setex", native=())
     def sht_setex(self, context: Context, table: bytes, key: bytes, seconds: int) -> int:
         """Let a value live so many seconds from now: 1, or -1 without such a table."""
-        found = self._table(table)
+        found = self.table(table)
         return 1 if found is not None and found.set_lifetime(key, seconds) else -1
 
     @kemi("htable.sht_setxs")
@@ -280,7 +264,7 @@ class Htable(TableCommands):
     @kemi("htable.sht_rm")
     def sht_rm(self, context: Context, table: bytes, key: bytes) -> int:
         """Remove a value: 1, whether there was one or not, or -1 without such a table."""
-        found = self._table(table)
+        found = self.table(table)
         if found is None:
             return -1
         found.delete(key)
@@ -289,7 +273,7 @@ class Htable(TableCommands):
     @kemi("htable.sht_reset", native=())
     def sht_reset(self, context: Context, table: bytes) -> int:
         """Remove all values of a table: 0 (as Kamailio has it), or -1 without such a table."""
-        found = self._table(table)
+        found = self.table(table)
         if found is None:
             return -1
         found.clear()
@@ -344,100 +328,6 @@ class Htable(TableCommands):
         """Whether any text fits, operator eq, ne, re or sw: 1 or -1."""
         return self._match(table, operator, text, by_value=True)
 
-    @kemi("htable.sht_lock", native=(), waits=True)
-    def sht_lock(self, context: Context, table: bytes, key: bytes) -> int | Wait:
-        """Lock a key for this request, waiting for another's to end: 1, or -1 after 10 seconds.
-
-        It is unlocked by sht_unlock, by the death of its process, and after 30 seconds.
-        """
-        if self._table(table) is None or self._locks is None:
-            return -1
-        full_key = b"%s\0%s" % (table, key)
-        taken = self._locks.take(context, full_key)
-        if taken is False:
-            wait = self._locks.wait(context, full_key)
-
-            async def waited() -> int:
-                return self._locked(table, key, await wait())
-
-            return Wait(waited)
-        return self._locked(table, key, taken)
-
-    def _locked(self, table: bytes, key: bytes, taken: bool | None) -> int:
-        if not taken:
-            why = "no shared memory left" if taken is None else "held by another for too long"
-            self.services.log.error("htable", f"cannot lock {table!r}=>{key!r}: {why}")
-        return 1 if taken else -1
-
-    @kemi("htable.sht_unlock", native=())
-    def sht_unlock(self, context: Context, table: bytes, key: bytes) -> int:
-        """Unlock a key that this request has locked: 1, or -1 without such a table."""
-        if self._table(table) is None or self._locks is None:
-            return -1
-        self._locks.give_back(context, b"%s\0%s" % (table, key))
-        return 1
-
-    @kemi(native="sht_lock", waits=True)
-    def native_lock(self, context: Context, key: bytes) -> int | Wait:
-        """Lock `table=>key`."""
-        table, own = split_key(key) or (b"", b"")
-        return self.sht_lock(context, table, own)
-
-    @kemi(native="sht_unlock")
-    def native_unlock(self, context: Context, key: bytes) -> int:
-        """Unlock `table=>key`."""
-        table, own = split_key(key) or (b"", b"")
-        return self.sht_unlock(context, table, own)
-
-    @kemi("htable.sht_iterator_start")
-    def sht_iterator_start(self, context: Context, iterator: bytes, table: bytes) -> int:
-        """Begin to go through a table: 1, or -1 without such a table."""
-        found = self._table(table)
-        if found is None or not iterator:
-            return -1
-        iterators(context)[iterator] = TableIterator(found)
-        return 1
-
-    @kemi("htable.sht_iterator_next")
-    def sht_iterator_next(self, context: Context, iterator: bytes) -> int:
-        """Go to the next value: 1, or -1 after the last."""
-        found = iterators(context).get(iterator)
-        return 1 if found is not None and found.next() else -1
-
-    @kemi("htable.sht_iterator_end")
-    def sht_iterator_end(self, context: Context, iterator: bytes) -> int:
-        """Forget an iterator: 1, or -1 when there is none."""
-        return 1 if iterators(context).pop(iterator, None) is not None else -1
-
-    @kemi("htable.sht_iterator_rm")
-    def sht_iterator_rm(self, context: Context, iterator: bytes) -> int:
-        """Remove the current value and go to the next: 1, -2 after the last, -1 without one."""
-        found = iterators(context).get(iterator)
-        if found is None or found.name is None:
-            return -1
-        found.table.delete(found.name)
-        return 1 if found.next() else -2
-
-    @kemi("htable.sht_iterator_sets")
-    def sht_iterator_sets(self, context: Context, iterator: bytes, value: bytes) -> int:
-        """Set the current value to a text: 1, or -1 without one."""
-        found = iterators(context).get(iterator)
-        return 1 if found is not None and found.set(value) else -1
-
-    @kemi("htable.sht_iterator_seti")
-    def sht_iterator_seti(self, context: Context, iterator: bytes, value: int) -> int:
-        """Set the current value to a number: 1, or -1 without one."""
-        found = iterators(context).get(iterator)
-        return 1 if found is not None and found.set(value) else -1
-
-    @kemi("htable.sht_iterator_setex")
-    def sht_iterator_setex(self, context: Context, iterator: bytes, seconds: int) -> int:
-        """Let the current value live so many seconds from now: 1, or -1 without one."""
-        found = iterators(context).get(iterator)
-        if found is None or found.name is None:
-            return -1
-        return 1 if found.table.set_lifetime(found.name, seconds) else -1
-
     @kemi(native="sht_print")
     def sht_print(self, context: Context) -> int:
         """Log all tables with their values, at level error as in Kamailio."""
@@ -447,14 +337,8 @@ class Htable(TableCommands):
                 self.services.log.error("htable", f"\tcell: {name!r} => {value!r}")
         return 1
 
-    def _table(self, name: bytes) -> HashTable | None:
-        found = self.tables.get(name)
-        if found is None:
-            self.services.log.error("htable", f"No such htable: {name!r}")
-        return found
-
     def _set(self, table: bytes, key: bytes, value: bytes | int, seconds: int = 0) -> int:
-        found = self._table(table)
+        found = self.table(table)
         if found is None:
             return -1
         if not found.set(key, value, seconds):
@@ -479,7 +363,7 @@ class Htable(TableCommands):
 
     def _remove_by(self, table: bytes, operator: bytes, text: bytes, by_value: bool) -> int:
         match = matching.remove(operator, text)
-        found = self._table(table)
+        found = self.table(table)
         if found is None or match is None:
             self.services.log.warning("htable", f"cannot remove by {operator!r} {text!r}")
             return -1
@@ -488,7 +372,7 @@ class Htable(TableCommands):
 
     def _match(self, table: bytes, operator: bytes, text: bytes, by_value: bool) -> int:
         match = matching.compare(operator, text)
-        found = self._table(table)
+        found = self.table(table)
         if found is None or match is None:
             self.services.log.warning("htable", f"cannot match by {operator!r} {text!r}")
             return -1

@@ -9,8 +9,8 @@ import time
 
 from kamailiod.modules.hash_tables.table import HashTable
 from kamailiod.modules.hash_tables.table_database import TableDatabase
-from kamailiod.modules.hash_tables.tables import HashTables
-from kamailiod.script.module import Module, RpcFault, rpc
+from kamailiod.modules.hash_tables.table_module import TableModule
+from kamailiod.script.module import RpcFault, rpc
 from kamailiod.script.services import Services
 from shm.stores.htable import Value
 
@@ -18,10 +18,8 @@ _TEXT_FLAG = 2
 _SET = "Ok. Key set to new value."
 
 
-class TableCommands(Module):
+class TableCommands(TableModule):
     """The commands' part of module htable; `loaded` names the tables read from the database."""
-
-    tables: HashTables
 
     def __init__(self, params: object, services: Services) -> None:
         super().__init__(params, services)

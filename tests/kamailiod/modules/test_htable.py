@@ -310,7 +310,7 @@ def test_locks_are_a_request_s(lua, htable, services):
     first, second = services.faked_context(), services.faked_context()
     assert lua("return h.sht_lock('a', 'k'), h.sht_lock('a', 'k')", first) == (1, 1)
     assert lua("return h.sht_lock('a', 'other')", second) == 1
-    locks = htable._locks
+    locks = htable.locks
     assert locks.take(second, b"a\0k") is False
     assert lua("return h.sht_unlock('a', 'k')", second) == 1
     assert lua("return h.sht_unlock('a', 'k')", first) == 1
@@ -332,7 +332,7 @@ def test_who_waits_for_a_lock_gets_it(htable, services):
         return await waiting
 
     assert asyncio.run(both()) == 1
-    assert htable._locks.take(first, b"a\0k") is False
+    assert htable.locks.take(first, b"a\0k") is False
 
 
 def test_who_waits_for_a_lock_gives_up(htable, services, monkeypatch):
@@ -345,14 +345,14 @@ def test_who_waits_for_a_lock_gives_up(htable, services, monkeypatch):
 
 def test_a_lock_ends_with_its_lease(htable, services, monkeypatch):
     first, second = services.faked_context(), services.faked_context()
-    assert htable._locks.take(first, b"k") is True
+    assert htable.locks.take(first, b"k") is True
     monkeypatch.setattr("kamailiod.modules.hash_tables.key_locks.time", lambda: time.time() + 31)
-    assert htable._locks.take(second, b"k") is True
-    htable._locks.give_back(first, b"k")
-    assert htable._locks.take(first, b"k") is False
+    assert htable.locks.take(second, b"k") is True
+    htable.locks.give_back(first, b"k")
+    assert htable.locks.take(first, b"k") is False
     monkeypatch.setattr("kamailiod.modules.hash_tables.key_locks.time", lambda: time.time() + 99)
-    htable._locks.expire()
-    assert len(htable._locks._map) == 0
+    htable.locks.expire()
+    assert len(htable.locks._map) == 0
 
 
 def test_a_lock_ends_with_its_killed_holder(htable, services):
@@ -360,17 +360,17 @@ def test_a_lock_ends_with_its_killed_holder(htable, services):
     ready, say = os.pipe()
     child = os.fork()
     if child == 0:
-        htable._locks.open()
+        htable.locks.open()
         htable.sht_lock(services.faked_context(), b"a", b"k")
         os.write(say, b"x")
         signal.pause()
     assert os.read(ready, 1) == b"x"
     try:
-        assert htable._locks.take(ours, b"a\0k") is False
+        assert htable.locks.take(ours, b"a\0k") is False
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    assert htable._locks.take(ours, b"a\0k") is True
+    assert htable.locks.take(ours, b"a\0k") is True
 
 
 def test_processes_count_together(htable):
@@ -454,6 +454,22 @@ request_route {
     assert {name: got.get(name) for name in wanted} == wanted
     assert b"other" not in got
     assert any("cell: b'n' => 1" in line for line in services.lines)
+
+
+def test_event_route_of_what_expires(services, htable, tmp_path, monkeypatch):
+    native = NativeCalls(services, [htable], tmp_path, """
+loadmodule "htable.so"
+request_route { $sht(ex=>$ci) = $rm; }
+event_route[htable:expired:ex] { $sht(a=>$shtrecord(key)) = $shtrecord(value); }
+""")  # fmt: skip
+    native.run(services.faked_context())
+    assert native.engine.hears("htable", "expired:ex")
+    assert not native.engine.hears("htable", "expired:kept")
+    htable.tables.get(b"kept").set(b"k", b"v")
+    monkeypatch.setattr("kamailiod.modules.hash_tables.tables.time", lambda: time.time() + 99)
+    htable.expire()
+    assert list(htable.tables.get(b"a").items()) == [(b"fake", b"OPTIONS")]
+    assert len(htable.tables._map) == 1
 
 
 @pytest.mark.parametrize("spec", [
