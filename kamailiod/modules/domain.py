@@ -64,6 +64,7 @@ class Domain(Module):
         fault = self._publish(*(fetch(statement, {}) for statement in self._statements))
         if fault:
             log.error("domain", f"{fault}: no domain is local until domain.reload")
+        self._table.get()  # made here, it is the memory of all processes
         if params.register_myself:
             self.services.network.own_also(self.is_local)
 

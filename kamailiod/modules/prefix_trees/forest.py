@@ -83,6 +83,7 @@ class Forest:
             except TreeError as error:
                 shown = name.decode() or "table"
                 self._soil.warn(f"{shown}: {error}: empty until mtree.reload")
+        self.all()  # made here, the trees are the memory of all processes
 
     async def load(self, prefix: bytes = b"") -> bool:
         """Read the trees again whose names begin with a prefix; whether there was one.
