@@ -12,7 +12,7 @@ from kamailiod.modules.dispatching.destination import Destination, Entry, is_des
 from kamailiod.modules.dispatching.hashing import dispatch_hash
 from kamailiod.modules.dispatching.listing import Listing
 from kamailiod.modules.dispatching.params import WITHOUT_EFFECT, DispatcherParams
-from kamailiod.modules.dispatching.probing import Cause, Mode
+from kamailiod.modules.dispatching.probing import Cause, Happened, Mode
 from kamailiod.modules.dispatching.selection import DONE, FAILED, Target
 from kamailiod.modules.dispatching.source_matching import ANY_SET, NO_PROTOCOL, Address
 from kamailiod.modules.dispatching.states import (
@@ -42,7 +42,7 @@ class Dispatcher(Module):
     Params: ClassVar[type[Params]] = DispatcherParams
     params: DispatcherParams
     without_effect: ClassVar[tuple[str, ...]] = WITHOUT_EFFECT
-    event_routes: ClassVar[tuple[str, ...]] = ("dst-up", "dst-down")
+    event_routes: ClassVar[tuple[str, ...]] = ("dispatcher:dst-up", "dispatcher:dst-down")
 
     def __init__(self, params: DispatcherParams, services: Services) -> None:
         super().__init__(params, services)
@@ -286,11 +286,9 @@ class Dispatcher(Module):
 
     @pseudo_variable("$dsv")
     def event_cause(self, context: Context, inner: bytes, index: object) -> Value:
-        """$dsv(code|reason|flags): the answer that an event of the dispatcher is about."""
-        cause = context.shared.notes.get("dispatcher")
-        if not isinstance(cause, Cause):
-            return None
-        return {b"code": cause.code, b"reason": cause.reason, b"flags": cause.flags}.get(inner)
+        """$dsv(code|reason|flags|uri|setid|group): what an event of the dispatcher is about."""
+        happened = context.shared.notes.get("dispatcher")
+        return happened.field(inner) if isinstance(happened, Happened) else None
 
     @rpc("dispatcher.list")
     def rpc_list(self, mode: str = "") -> object:

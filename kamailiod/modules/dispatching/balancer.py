@@ -10,11 +10,17 @@ from collections.abc import Sequence
 
 from kamailiod.modules.dispatching.algorithms import Algorithms
 from kamailiod.modules.dispatching.call_load import CallLoad
-from kamailiod.modules.dispatching.destination import Destination, Entry, Sockets
+from kamailiod.modules.dispatching.destination import (
+    Destination,
+    Entry,
+    Sockets,
+    attribute_values,
+)
 from kamailiod.modules.dispatching.list_source import ListSource
 from kamailiod.modules.dispatching.params import DispatcherParams
 from kamailiod.modules.dispatching.probing import (
     Cause,
+    Happened,
     PingSettings,
     Probing,
     SendRequest,
@@ -48,7 +54,7 @@ class Balancer:
         self._params = params
         self._services = services
         network = services.network
-        sockets = _sockets(params, services)
+        self._sockets = sockets = _sockets(params, services)
         self.states = States(
             services.words("dispatcher_states", SLOTS * SLOT_WORDS),
             services.hash_map("dispatcher_lock", 1, _LOCK_SHARE),
@@ -114,12 +120,21 @@ class Balancer:
 
     def publish(self, entries: Sequence[Entry]) -> bool:
         """Make a list that of all processes; False, and nothing changed, without room."""
+        for entry in entries:
+            self._check_socket(entry)
         if not self.publication.replace(entries):
             self._services.log.error("dispatcher", "no room for the list of destinations")
             return False
         if self.load is not None:
             self.load.recount()
         return True
+
+    def _check_socket(self, entry: Entry) -> None:
+        values = attribute_values(entry.attributes)
+        text, name = values.get(b"socket", b""), values.get(b"sockname", b"")
+        if (text or name) and Sockets(self._sockets.known).find(text, name) is None:
+            where = f"{entry.uri.decode('latin-1')} of set {entry.set_id}"
+            self._services.log.error("dispatcher", f"{where}: no local socket {text or name!r}")
 
     async def reload(self) -> bool:
         """Read the list again; a list that cannot be read changes nothing."""
@@ -154,7 +169,7 @@ class Balancer:
     def _event(self, event: str, destination: Destination, cause: Cause) -> None:
         context = self._services.faked_context()
         context.set_uri(destination.uri)
-        context.shared.notes["dispatcher"] = cause
+        context.shared.notes["dispatcher"] = Happened(destination, cause)
         self._services.script.run_event("dispatcher", event, context)
 
 

@@ -51,11 +51,28 @@ class PingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why an event runs: $dsv(...); flag 1 says that there was a reply."""
+    """Why an event runs; flag 1 says that there was a reply."""
 
     flags: int = 0
     code: int | None = None
     reason: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What $dsv(...) shows in an event route: the destination and the cause."""
+
+    destination: Destination
+    cause: Cause
+
+    def field(self, name: bytes) -> bytes | int | None:
+        """Return a field by the name in the parentheses, None for none."""
+        fields: dict[bytes, bytes | int | None] = {
+            b"code": self.cause.code, b"reason": self.cause.reason, b"flags": self.cause.flags,
+            b"uri": self.destination.uri, b"setid": self.destination.set_id,
+            b"group": self.destination.set_id,
+        }  # fmt: skip
+        return fields.get(name)
 
 
 Event = Callable[[str, Destination, Cause], object]
@@ -107,7 +124,10 @@ class Probing:
 
         def answered(status: int, reply: SipMessage | None) -> None:
             took = int((time.monotonic() - started) * 1000)
-            self.take_answer(destination, status, reply, took)
+            # The list may be another one by now, and the slot another destination's.
+            still = self._sets().find(destination.set_id, destination.uri)
+            if still is not None:
+                self.take_answer(still, status, reply, took)
 
         send(request, answered)
 

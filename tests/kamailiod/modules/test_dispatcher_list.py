@@ -61,6 +61,13 @@ def test_bad_lines_are_left_out_or_all(services: FakeServices, tmp_path: Path) -
     assert strict.call("ds_list_exists(1)") == -1
 
 
+def test_a_socket_that_is_none_of_ours_is_named(services: FakeServices, tmp_path: Path) -> None:
+    lines = "1 sip:h:1 0 0 socket=udp:10.9.9.9:5060\n1 sip:h:2 0 0 sockname=outside\n"
+    balanced = Balanced(services, tmp_path, lines)
+    assert sum("no local socket" in line for line in services.lines) == 1
+    assert balanced.destination(1, 1).socket is None
+
+
 def test_attributes_of_those_without(services: FakeServices, tmp_path: Path) -> None:
     balanced = Balanced(services, tmp_path, "1 sip:h:1\n", ds_attrs_none=1)
     assert balanced.destination(1, 1).attributes == b"none"

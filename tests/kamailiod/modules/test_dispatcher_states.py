@@ -230,22 +230,38 @@ def test_what_is_disabled_meanwhile_stays_so(services: FakeServices, tmp_path: P
     assert pings.round(200) == []
 
 
+def test_an_answer_after_reloads_is_the_destinations_own(
+    services: FakeServices, tmp_path: Path
+) -> None:
+    balanced = Balanced(services, tmp_path, "1 sip:h:1\n", ds_probing_mode=1)
+    pings = Pings(balanced)
+    balanced.module.balancer.ping_all()
+    for text in ("1 sip:h:2\n", "1 sip:h:3\n1 sip:h:1\n", "2 sip:h:4\n1 sip:h:1\n"):
+        balanced.file.write_text(text)
+        assert balanced.call("ds_reload()") == 1
+    pings.asked[0][1](408, None)
+    assert (balanced.states(1), balanced.states(2)) == ({1: "IP"}, {4: "AX"})
+
+
 def test_what_an_event_knows(services: FakeServices, tmp_path: Path) -> None:
     balanced = Balanced(services, tmp_path, "1 sip:h.example:7001\n", ds_probing_mode=1)
     seen: list[tuple[object, ...]] = []
 
     def run_event(module: str, event: str, context: Context | None = None) -> None:
         assert context is not None
-        get = services.variables.formatter(b"$ru $rd $rm $dsv(code) $dsv(reason) $dsv(flags)")
+        get = services.variables.formatter(
+            b"$ru $rd $rm $dsv(code) $dsv(reason) $dsv(flags) $dsv(uri) $dsv(setid) $dsv(x)"
+        )
         seen.append((event, get(context)))
 
     services.script.run_event = run_event  # type: ignore[method-assign]  # the test's own
     pings = Pings(balanced)
     pings.round(408)
     pings.round(200, reply(200, "x").message)
+    uri = b"sip:h.example:7001"
     assert seen == [
-        ("dst-down", b"sip:h.example:7001 h.example OPTIONS 408 <null> 0"),
-        ("dst-up", b"sip:h.example:7001 h.example OPTIONS 200 x 1"),
+        ("dst-down", b"%s h.example OPTIONS 408 <null> 0 %s 1 <null>" % (uri, uri)),
+        ("dst-up", b"%s h.example OPTIONS 200 x 1 %s 1 <null>" % (uri, uri)),
     ]
 
 
