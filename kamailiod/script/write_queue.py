@@ -35,8 +35,8 @@ class WriteQueue:
     into a full queue, refused for what it holds, or left when the process ends.  Without a loop
     (before `start`) rows only gather; to be used in one process.
 
-    With a `spool` the rows survive the process: `start` takes over what a killed one left.  One it
-    was killed at is written again, as nobody knows how far it came.
+    With a `spool` the rows survive the process, and what a killed one left is taken over.  Nobody
+    knows how far the last of them came: a row may have a statement of its own for that case.
     """
 
     __slots__ = (
@@ -69,12 +69,15 @@ class WriteQueue:
         """How many rows are not written yet, with those that are being written."""
         return len(self._rows)
 
-    def put(self, statement: str, parameters: Parameters) -> bool:
-        """Queue one row; False when the queue is full, the row is then lost."""
+    def put(self, statement: str, parameters: Parameters, in_doubt: str = "") -> bool:
+        """Queue one row; False when the queue is full, the row is then lost.
+
+        `in_doubt` is the statement that writes the row unless it is there, for who takes it over.
+        """
         if len(self._rows) >= self._limit:
             self._lost()
             return False
-        key = b"" if self._spool is None else self._spool.add((statement, parameters))
+        key = b"" if self._spool is None else self._spool.add((in_doubt or statement, parameters))
         self._rows.append(_Row(statement, parameters, key))
         self._wake()
         return True

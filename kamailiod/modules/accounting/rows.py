@@ -1,19 +1,19 @@
 """Accounting records as rows of a database.
 
-Owns columns, statements and how a value is stored; the queue sees to it that a row arrives.
+Owns columns and how a value is stored; the queue sees to it that a row arrives.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kamailiod.modules.accounting.entry import Entry, TimeAttributes
 from kamailiod.modules.accounting.extra import ExtraAttributes, LegAttributes
+from kamailiod.modules.accounting.insert import Insert
 from kamailiod.script.context import Context, Value
-from kamailiod.script.database import Parameters, identifier, parse_url
+from kamailiod.script.database import parse_url
 from kamailiod.script.kamailio_tables import TABLES
 
 if TYPE_CHECKING:
@@ -24,34 +24,6 @@ if TYPE_CHECKING:
 _DAY = 86400
 _JULIAN_UNIX = 2440587.5
 _SIZES = {column.name: column.size for t in TABLES if t.name == "acc" for column in t.columns}
-
-
-class Insert:
-    """One INSERT statement; a row is a value a column."""
-
-    __slots__ = ("_columns", "_is_postgres", "statement")
-
-    def __init__(self, scheme: str, table: str, columns: Sequence[str]) -> None:
-        self._is_postgres = scheme.startswith("postgres")
-        self._columns = [identifier(column) for column in columns]
-        quote = "`" if scheme == "mysql" else ""
-        names = ", ".join(f"{quote}{column}{quote}" for column in self._columns)
-        table = identifier(table)
-        if self._is_postgres:
-            # The columns of attributes are of any type: let the server make it from text.
-            source = f"SELECT {names} FROM json_populate_record(CAST(NULL AS {table}), "
-            source += "CAST(:row AS json))"
-        else:
-            marks = ", ".join(f":c{number}" for number in range(len(columns)))
-            source = f"VALUES ({marks})"
-        self.statement = f"INSERT INTO {quote}{table}{quote} ({names}) {source}"
-
-    def parameters(self, values: Sequence[object]) -> Parameters:
-        """Return the parameters of one row."""
-        if self._is_postgres:
-            names = map(str.lower, self._columns)
-            return {"row": json.dumps(dict(zip(names, values, strict=True)))}
-        return {f"c{number}": value for number, value in enumerate(values)}
 
 
 class Rows:
@@ -74,12 +46,16 @@ class Rows:
             params.acc_callid_column, params.acc_sip_code_column, params.acc_sip_reason_column,
             params.acc_time_column, *self._times.names, *self._extra.names, *self._legs.names,
         )  # fmt: skip
+        self._inexact = self._times.names if params.time_mode == 2 else ()
         self._inserts: dict[str, Insert] = {}
         self.insert(params.db_table_acc)
         self.insert(params.db_table_missed_calls)
         cdr_times = (params.cdr_start_id, params.cdr_end_id, params.cdr_duration_id)
         self._cdr_insert = (
-            Insert(self._scheme, params.cdrs_table, (*cdr_times, *self._cdr_extra.names))
+            Insert(
+                self._scheme, params.cdrs_table, (*cdr_times, *self._cdr_extra.names),
+                (params.cdr_duration_id,),
+            )
             if params.cdrs_table
             else None
         )
@@ -88,7 +64,8 @@ class Rows:
         """Return the statement for a table of transactions; raises DatabaseError for a bad name."""
         found = self._inserts.get(table)
         if found is None:
-            found = self._inserts[table] = Insert(self._scheme, table, self._columns)
+            found = Insert(self._scheme, table, self._columns, self._inexact)
+            self._inserts[table] = found
         return found
 
     def write(self, entry: Entry, table: str) -> bool:
@@ -106,7 +83,7 @@ class Rows:
         kept = True
         for leg in self._legs.legs(entry.context) or ((),):
             row = start + [_stored(value, "") for value in leg]
-            kept = queue.put(insert.statement, insert.parameters(row)) and kept
+            kept = _put(queue, insert, row) and kept
         return kept
 
     def write_call(self, context: Context, start: float, end: float, duration: float) -> None:
@@ -116,7 +93,7 @@ class Rows:
             return
         row: list[object] = [self._column_time(start), self._column_time(end), round(duration, 3)]
         row += [_stored(value, self._cdr_null) for value in self._cdr_extra.values(context)]
-        self._queue().put(insert.statement, insert.parameters(row))
+        _put(self._queue(), insert, row)
 
 
 def column_time(scheme: str) -> Callable[[float], object]:
@@ -127,6 +104,10 @@ def column_time(scheme: str) -> Callable[[float], object]:
     if scheme == "sqlite":
         return lambda moment: int(moment) / _DAY + _JULIAN_UNIX
     return lambda moment: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def _put(queue: WriteQueue, insert: Insert, row: Sequence[object]) -> bool:
+    return queue.put(insert.statement, insert.parameters(row), insert.in_doubt)
 
 
 def _text(value: bytes) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from kamailiod.modules.acc import Acc
-from kamailiod.modules.accounting.rows import Insert
+from kamailiod.modules.accounting.insert import Insert
+from kamailiod.modules.accounting.rows import column_time
 from kamailiod.script.context import Context
-from kamailiod.script.database import Database, DatabaseError
+from kamailiod.script.database import Database, DatabaseError, Outcome
 from kamailiod.script.table_layouts import create_tables
 from tests.kamailiod.fakes import FakeServices
 from tests.kamailiod.lua_calls import LuaCalls
@@ -339,6 +340,47 @@ def test_on_a_server(services: FakeServices, kind: str, request: pytest.FixtureR
         for table in ("acc", "missed_calls", "acc_cdrs", "version"):
             call.database.execute_blocking(f"DROP TABLE {table}", {})
         services.loop.run_until_complete(call.database.close())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
+def test_a_row_in_doubt_is_written_unless_it_is_there(
+    services: FakeServices, kind: str, url: str, request: pytest.FixtureRequest
+) -> None:
+    if kind != "sqlite":
+        url = request.getfixturevalue(f"{kind}_url")
+    services.loop = asyncio.new_event_loop()
+    create_tables(url, ["acc_cdrs"])
+    database = services.databases.database(url)
+    scheme = url.partition(":")[0]
+    time = column_time(scheme)
+    insert = Insert(scheme, "acc_cdrs", ["start_time", "end_time", "duration"], ["duration"])
+    rows = [[time(1_700_000_000), time(1_700_000_000 + n), n + 0.354] for n in range(3)]
+    try:
+        database.write_blocking(insert.statement, insert.parameters(rows[0]))
+        for _ in range(2):
+            written = database.write_many_blocking(
+                insert.in_doubt, [insert.parameters(row) for row in rows]
+            )
+            assert written is Outcome.WRITTEN
+        assert database.fetch_blocking("SELECT COUNT(*) FROM acc_cdrs", {}) == [(3,)]
+    finally:
+        for table in ("acc_cdrs", "version"):
+            database.execute_blocking(f"DROP TABLE {table}", {})
+
+
+def test_a_row_that_was_written_at_the_death_of_its_worker_is_not_written_again(
+    services: FakeServices, url: str
+) -> None:
+    call = Recorded(services, url, tables=False)
+    call.answer()
+    call.acc._queue._end_task(0)
+    create_tables(url, ["acc"])
+    row = call.acc._queue._rows[0]
+    call.database.write_blocking(row.statement, row.parameters)
+    call.acc.child_init(1)
+    assert call.acc._queue.pending == 1
+    assert len(call.rows()) == 1
+    assert call.lost == 0
 
 
 def test_names_are_checked(services: FakeServices) -> None:
