@@ -14,6 +14,10 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from kamailiod.modules.sl import Sl
+from kamailiod.modules.tm_functions.elsewhere import RelayingElsewhere
+from kamailiod.modules.tm_functions.own_requests import OwnRequests
+from kamailiod.modules.tm_functions.serial_forking import SerialForking
+from kamailiod.modules.tm_functions.switches import TransactionSwitches
 from kamailiod.modules.tm_params import WITHOUT_EFFECT, TmParams
 from kamailiod.modules.tm_request import LocalRequest, RequestSender
 from kamailiod.net.resolver import Resolution
@@ -43,7 +47,7 @@ class _Effects:
         self.schedule: Callable[..., Any] = services.timers.schedule
 
 
-class Tm(Module):
+class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Module):
     """The transaction module of one process.
 
     `reply_filters` are asked for every reply before anybody else sees it; the first that returns
@@ -98,6 +102,7 @@ class Tm(Module):
         )
         self.arrivals = Arrivals(self.transactions, services.script, counter)
         self.transactions.created.append(TransactionStatistics(counter).created)
+        self.transactions.created.append(self._start_lifetime)
         self.transactions.created.extend(self._created)
         self._sender = RequestSender(services, self.transactions, self._timing())
         self._sl.use_transactions(self.relay.reply)

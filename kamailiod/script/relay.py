@@ -31,6 +31,11 @@ from kamailiod.sip.transaction_tables import COMPLETED
 UNRESOLVABLE, SEND_FAILED, BAD_URI, NO_BRANCH, TOO_MANY, FAILED = -478, -477, -479, -6, -12, -1
 """Kamailio's error codes of t_relay."""
 
+AUTO_TRYING, NO_6XX, NO_CANCEL_REASON, NO_INTERNAL_REPLY, DROPPED = (
+    "tm_auto_trying", "tm_no_6xx", "tm_no_cancel_reason", "tm_no_internal_reply", "tm_dropped",
+)  # fmt: skip
+"""Shared notes by which a script makes one transaction different; DROPPED are branch indexes."""
+
 _REPLY_FOR = {
     UNRESOLVABLE: (478, b"Unresolvable destination"),
     SEND_FAILED: (477, b"Send failed"),
@@ -125,7 +130,9 @@ class Relay:
             return FAILED
         if len(server.branches) + len(branches) > self.settings.max_branches:
             return self._failed(context, TOO_MANY)
-        if server.is_invite and self.settings.auto_trying and not server.last_reply:
+        if server.is_invite and not server.last_reply and context.shared.notes.get(
+            AUTO_TRYING, self.settings.auto_trying
+        ):
             self.reply(server, 100, self.settings.trying_reason)
         value = loop_value(context.message)
         result = NO_BRANCH
@@ -305,7 +312,7 @@ class Relay:
                 self._relay_reply(server, client, reply)
                 self.cancel_branches(server, client, self._answered_elsewhere(code))
             return
-        if code >= 600:
+        if code >= 600 and not server.context.shared.notes.get(NO_6XX):
             self.cancel_branches(server, client, self._answered_elsewhere(code))
         self._conclude(server)
 
@@ -351,9 +358,9 @@ class Relay:
             return
         if any(not client.has_final for client in server.branches):
             return
-        winner = best_branch(server.branches)
-        server.winner = winner
         shared = server.context.shared
+        winner = _best(server)
+        server.winner = winner
         name = shared.on_failure
         if not name:
             self._answer(server, winner)
@@ -369,7 +376,7 @@ class Relay:
         server.suspended = False
         if server.final_code or any(not client.has_final for client in server.branches):
             return
-        self._answer(server, winner)
+        self._answer(server, _best(server) if DROPPED in server.context.shared.notes else winner)
 
     def _answer(self, server: Transaction, winner: ClientTransaction | None) -> None:
         if winner is None:
@@ -418,7 +425,7 @@ class Relay:
         server.canceled = True
         tell(server, Happening.CANCELED, context.message, 0)
         reason: list[bytes] = []
-        if self.settings.cancel_reason:
+        if self.settings.cancel_reason and not server.context.shared.notes.get(NO_CANCEL_REASON):
             message = context.message
             reason = [message.lines[n] for n in message.index.get(b"reason", ())]
         self.cancel_branches(server, None, reason)
@@ -436,7 +443,8 @@ class Relay:
         if server is None or server.suspended:
             return
         error = context.shared.notes.pop("tm_error", None)
-        if isinstance(error, tuple) and not server.final_code:
+        silent = context.shared.notes.get(NO_INTERNAL_REPLY)
+        if isinstance(error, tuple) and not server.final_code and not silent:
             self.reply(server, error[0], error[1])
         elif not server.branches and not server.final_code:
             if server.last_reply:
@@ -451,3 +459,12 @@ class Relay:
     def _abandoned(self, server: Transaction) -> None:
         if not (server.final_code or server.suspended or server.branches):
             self.reply(server, 408, REASONS[408])
+
+
+def _best(server: Transaction) -> ClientTransaction | None:
+    notes = server.context.shared.notes
+    dropped = notes.get(DROPPED, ())
+    branches = server.branches
+    if dropped:
+        branches = [branch for branch in branches if branch.index not in dropped]
+    return best_branch(branches, not notes.get(NO_6XX))

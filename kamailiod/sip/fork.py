@@ -14,9 +14,16 @@ _PREFERRED = (401, 407, 415, 420, 484)
 """4xx replies that tell the caller how to do better (RFC 3261 16.7 step 6)."""
 
 
-def best_branch(branches: Iterable[ClientTransaction]) -> ClientTransaction | None:
-    """Return the branch with the best final reply: 6xx first, then the lowest class."""
+def best_branch(
+    branches: Iterable[ClientTransaction], sixth_class_first: bool = True
+) -> ClientTransaction | None:
+    """Return the branch with the best final reply: 6xx first, then the lowest class.
+
+    Without `sixth_class_first` a 6xx is the worst one.
+    """
     finals = [branch for branch in branches if branch.code >= 200]
+    if not sixth_class_first and any(branch.code < 600 for branch in finals):
+        finals = [branch for branch in finals if branch.code < 600]
     return min(finals, key=_rank, default=None)
 
 

@@ -56,6 +56,8 @@ def send_to(context: Context, binding: Binding, sockets: Sockets) -> None:
     context.ruid = binding.ruid
     context.location_ua = binding.user_agent
     context.instance = binding.instance
+    if binding.q >= 0:
+        context.shared.notes["ruri_q"] = binding.q
 
 
 def append(context: Context, bindings: Sequence[Binding], sockets: Sockets) -> None:

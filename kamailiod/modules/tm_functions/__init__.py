@@ -1,0 +1,1 @@
+"""The functions of module tm beside the plain ones, by theme; tm.py joins them."""
