@@ -332,13 +332,13 @@ class Allocator:
 
 
 def _rounded(size: int) -> int:
-    step = 1 << (size.bit_length() - 3)
+    step = 1 << (size.bit_length() - 4)
     return (size + step - 1) & -step
 
 
 def _bin(size: int) -> int:
-    # Up to SMALL_BLOCK a bin for each size, above it four for each power of two.
+    # Up to SMALL_BLOCK a bin for each size, above it eight for each power of two.
     if size <= SMALL_BLOCK:
         return size // BLOCK_UNIT
     power = size.bit_length() - 1
-    return SMALL_BLOCK // BLOCK_UNIT + 4 * (power - 10) + ((size >> (power - 2)) & 3) + 1
+    return SMALL_BLOCK // BLOCK_UNIT + 8 * (power - 10) + ((size >> (power - 3)) & 7) + 1

@@ -55,7 +55,7 @@ HEAP_FAILURES: Final = 7
 HEAP_FREED: Final = 8
 HEAP_RESERVED: Final = 9
 HEAP_BINS: Final = 16
-BINS: Final = 240
+BINS: Final = 320
 HEAP_CONTROL: Final = (HEAP_BINS + BINS) * WORD
 
 # Block: a header word (size in bytes with the header, a multiple of 16, and the bit USED), then the
