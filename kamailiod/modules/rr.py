@@ -128,6 +128,26 @@ class Rr(Module):
         )
         return 1
 
+    @kemi(
+        "rr.record_route_advertised_address",
+        routes=Route.REQUEST | Route.BRANCH | Route.FAILURE,
+    )
+    def record_route_advertised_address(self, context: Context, address: bytes) -> int:
+        """Record-route with the address under which others reach this server: `host[:port]`."""
+        return self._record(context, b"", (address,)) if address else -1
+
+    @kemi("rr.loose_route_mode", routes=Route.REQUEST)
+    def loose_route_mode(self, context: Context, mode: int) -> int:
+        """Do as loose_route; mode 1 takes no strict router in front of us into account."""
+        return self._follow(context, strict=not mode & 1)
+
+    @kemi("rr.next_hop_route", native="rr_next_hop_route")
+    def next_hop_route(self, context: Context) -> int:
+        """Return 1 when the request goes where a Route header says, else -1."""
+        destination = context.destination
+        routes = _routes(context.message) if destination else []
+        return 1 if any(address.uri_text == destination for _, address in routes) else -1
+
     @kemi("rr.remove_record_route")
     def remove_record_route(self, context: Context) -> int:
         """Take record_route back."""
@@ -184,6 +204,9 @@ class Rr(Module):
           routes=Route.REQUEST)  # fmt: skip
     def loose_route(self, context: Context) -> int:
         """Follow the Route headers (RFC 3261 16.4, 16.12); 1 when there were any, else -1."""
+        return self._follow(context, strict=True)
+
+    def _follow(self, context: Context, strict: bool) -> int:
         message = context.message
         if b"route" not in message.index:
             return -1
@@ -195,7 +218,7 @@ class Rr(Module):
         if not routes:
             return -1
         uri = message.uri
-        if uri is not None and self._is_own_route(uri):
+        if strict and uri is not None and self._is_own_route(uri):
             return self._after_strict(context, routes)
         return self._after_loose(context, routes)
 

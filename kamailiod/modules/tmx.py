@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kamailiod.modules.tm import Tm
+from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context, Route, Value
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable
 from kamailiod.script.services import Services
 from kamailiod.sip.message import SipMessage
+from kamailiod.sip.transaction import Transaction
+from kamailiod.sip.transaction_tables import TERMINATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Tmx(Module):
     def __init__(self, params: TmxParams, services: Services) -> None:
         super().__init__(params, services)
         self._tm = services.module(Tm)
+        services.on_worker("tmx.cancel", self._cancel_here)
+        services.on_worker("tmx.reply", self._reply_here)
 
     @kemi("tmx.t_precheck_trans", routes=Route.REQUEST)
     def t_precheck_trans(self, context: Context) -> int:
@@ -92,6 +97,89 @@ class Tmx(Module):
         else:
             self._tm.relay.cancel_branches(server, this if which == b"others" else None)
         return 1
+
+    @kemi("tmx.t_cancel_callid", native=())
+    def t_cancel_callid(self, context: Context, call_id: bytes, cseq: bytes, flag: int) -> int:
+        """Call off the INVITE of a Call-ID and CSeq number, a flag (>= 0) being set on it: 1, -1.
+
+        In another worker it is only asked for, and 1 in any case.
+        """
+        return self.t_cancel_callid_reason(context, call_id, cseq, flag, 0)
+
+    @kemi("tmx.t_cancel_callid_reason", native="t_cancel_callid")
+    def t_cancel_callid_reason(
+        self, context: Context, call_id: bytes, cseq: bytes, flag: int, code: int = 0
+    ) -> int:
+        """Do as t_cancel_callid, with the code as the cause of a Reason header."""
+        return self._there(call_id, "tmx.cancel", cseq, flag, code)
+
+    @kemi("tmx.t_reply_callid")
+    def t_reply_callid(
+        self, context: Context, call_id: bytes, cseq: bytes, code: int, reason: bytes
+    ) -> int:
+        """Answer the transaction of a Call-ID and CSeq number: 1, or -1 when there is none here.
+
+        In another worker it is only asked for, and 1 in any case.
+        """
+        return self._there(call_id, "tmx.reply", cseq, code, reason)
+
+    @kemi("tmx.t_flush_flags")
+    def t_flush_flags(self, context: Context) -> int:
+        """Return 1 in a transaction, else -1: message and transaction share their flags."""
+        return 1 if context.transaction is not None else -1
+
+    @kemi("tmx.t_flush_xflags")
+    def t_flush_xflags(self, context: Context) -> int:
+        """Return 1 in a transaction, else -1: message and transaction share their flags."""
+        return self.t_flush_flags(context)
+
+    @kemi("tmx.t_drop", native=())
+    def t_drop(self, context: Context) -> int:
+        """End the transaction without an answer; -1 when there is none or it has one."""
+        return self.t_drop_rcode(context, 500)
+
+    @kemi("tmx.t_drop_rcode", native="t_drop")
+    def t_drop_rcode(self, context: Context, code: int = 500) -> int:
+        """End the transaction as if it had been answered by a code; nothing is sent."""
+        server = context.transaction
+        if server is None or server.final_code or not 200 <= code <= 699:
+            return -1
+        server.final_code = server.last_code = code
+        self._tm.relay.cancel_branches(server)
+        server.stop()
+        server.state = TERMINATED
+        server.effects.schedule(server.timing.wt_timer, self._tm.transactions.drop, server)
+        return 1
+
+    def _there(self, call_id: bytes, function: str, *arguments: bytes | int) -> int:
+        services = self.services
+        offset = max(0, services.settings.call_id_hash_offset)
+        rank = owner_rank(call_id, services.worker_count, offset)
+        if rank == services.rank or services.worker_count == 1:
+            run = self._cancel_here if function == "tmx.cancel" else self._reply_here
+            return run(call_id, *arguments)  # type: ignore[arg-type]  # each has its own arguments
+        return 1 if services.tell_worker(rank, function, call_id, *arguments) else -1
+
+    def _cancel_here(self, call_id: bytes, cseq: bytes, flag: int, code: int) -> int:
+        server = self._find(call_id, cseq)
+        if server is None or not server.is_invite or server.final_code:
+            return -1
+        if 0 <= flag < 32:
+            server.context.shared.flags |= 1 << flag
+        reason = (b"Reason: SIP;cause=%d" % code,) if code else ()
+        self._tm.relay.cancel_branches(server, None, reason)
+        return 1
+
+    def _reply_here(self, call_id: bytes, cseq: bytes, code: int, reason: bytes) -> int:
+        server = self._find(call_id, cseq)
+        return 1 if server is not None and self._tm.relay.reply(server, code, reason) else -1
+
+    def _find(self, call_id: bytes, cseq: bytes) -> Transaction | None:
+        for server in self._tm.transactions.servers.values():
+            request = server.request
+            if request.call_id == call_id and b"%d" % request.cseq[0] == cseq.strip():
+                return server
+        return None
 
     @pseudo_variable("T")
     def transaction(self, context: Context, inner: bytes, index: object) -> Value:
