@@ -6,19 +6,12 @@ a process which still works with the old list finds its states there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from random import randrange
 from typing import cast
 
-from kamailiod.modules.dispatching.destination import (
-    Destination,
-    Entry,
-    Sockets,
-    attribute_values,
-    by_priority,
-)
-from kamailiod.modules.dispatching.destination_set import EMPTY, Sets, decoder
+from kamailiod.modules.dispatching.destination import Destination, Entry, Sockets, by_priority
+from kamailiod.modules.dispatching.destination_set import EMPTY, decoder
 from kamailiod.modules.dispatching.states import SLOT_WORDS, States
 from shm import HashMap
 from shm.stores.published import Published
@@ -33,14 +26,6 @@ Row = list[object]
 
 class NoSlot(Exception):
     """There are more destinations than can be."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """What of a destination's attributes its slot begins with."""
-
-    rweight: int
-    latency: int
 
 
 class Publication:
@@ -100,9 +85,9 @@ class Publication:
 
         return self._changed(removed)
 
-    def _changed(self, function: object) -> bool:
+    def _changed(self, function: Callable[[object], object]) -> bool:
         try:
-            return self._published.change(function)  # type: ignore[arg-type]  # one of the above
+            return self._published.change(function)
         except NoSlot:
             return False
 
@@ -113,17 +98,9 @@ class Publication:
 
     def _row(self, entry: Entry, free: Iterator[int]) -> Row:
         slot = _next(free)
-        numbers = _initial(entry)
-        self._states.reset(slot, entry.flags, numbers.rweight, numbers.latency)
+        begun = Destination(entry, slot, Sockets())
+        self._states.reset(slot, entry.flags, begun.rweight, begun.latency)
         return [slot, entry.uri, entry.flags, entry.priority, entry.attributes]
-
-
-def _initial(entry: Entry) -> _Numbers:
-    values = attribute_values(entry.attributes)
-    if b"rweight" not in values and b"latency" not in values:
-        return _Numbers(0, 0)
-    destination = Destination(entry, 0, Sockets())
-    return _Numbers(destination.rweight, destination.latency)
 
 
 def _taken(old: object) -> tuple[int, list[list[object]]]:
@@ -147,5 +124,3 @@ def _next(free: Iterator[int]) -> int:
         raise NoSlot
     return slot
 
-
-__all__ = ["SLOTS", "Publication", "Sets"]

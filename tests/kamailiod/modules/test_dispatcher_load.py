@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,29 @@ def test_counts_agree_with_calls_after_a_reload_and_a_death(balanced: Balanced) 
     balanced.module.balancer.states.words[one.slot + LOAD] += 5
     balanced.module.child_init(1)
     assert loads(balanced) == {"c": 2, "b": 1, "a": 1}
+
+
+def test_processes_count_together(balanced: Balanced) -> None:
+    """Three processes begin and end calls; some of a process that was killed are left."""
+    children = []
+    for process in range(3):
+        child = os.fork()
+        if child == 0:
+            for number in range(100):
+                begin(balanced, process * 1000 + number)
+                if number % 4:
+                    balanced.call(
+                        "ds_load_update()", message("BYE", f"call{process * 1000 + number}@x")
+                    )
+            os.kill(os.getpid(), signal.SIGKILL)
+        children.append(child)
+    for child in children:
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert sum(loads(balanced).values()) == 3 * 25
+    assert loads(balanced)["a"] <= 3
+    before = loads(balanced)
+    balanced.module.child_init(1)
+    assert loads(balanced) == before
 
 
 def test_without_a_table_of_calls_the_first_is_chosen(
