@@ -106,6 +106,8 @@ class Dialogs(
         records = Records(self.store)
         self.tracker = Tracker(params, services, records, self.profiles, self._rr, time.time)
         self.tracker.hooks = self._hooks
+        if params.timeout_avp:
+            self.tracker.lifetime = self._lifetime
         if params.send_bye:
             self.tracker.initial_properties |= BYE_ON_TIMEOUT
         if params.timeout_noreset:
@@ -192,15 +194,17 @@ class Dialogs(
 
     def _begin(self, context: Context) -> bool:
         timeout = attachment(context).timeout
-        if not timeout and self.params.timeout_avp:
-            accessor = self.services.variables.accessors[self.params.timeout_avp.encode()]
-            value = accessor.get(context)
-            if isinstance(value, bytes):
-                value = int(value) if value.isdigit() else 0
-            timeout = value or 0
+        if not timeout and self.tracker.lifetime is not None:
+            timeout = self.tracker.lifetime(context)
         return self.tracker.begin(
             context, timeout or self.params.default_timeout, self._request_uri(context)
         )
+
+    def _lifetime(self, context: Context) -> int:
+        value = self.services.variables.accessors[self.params.timeout_avp.encode()].get(context)
+        if isinstance(value, bytes):
+            value = int(value) if value.isdigit() else 0
+        return max(value or 0, 0)
 
     def _request_uri(self, context: Context) -> bytes:
         name = self.params.ruri_pvar

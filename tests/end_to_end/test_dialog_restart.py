@@ -1,4 +1,4 @@
-"""Calls over a restart of the whole server: dialogs come back from SQLite, end and are accounted."""
+"""Calls over a restart of the server: dialogs come back from SQLite, end and are accounted."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from shm import Dialog, DialogStore
 
 _WAITING_ROWS = 100_000
 _LAST_SECONDS = 1.0
+_LOSSES_A_LINE = 1000
 
 
 class DialogPersistence(Module):
@@ -38,6 +39,7 @@ class DialogPersistence(Module):
     _rows: DialogRows
     _restoring: Restoring
     _cleaning: Task[None]
+    _losses: int = 0
     first_id: int
 
     def restore(self) -> None:
@@ -45,6 +47,8 @@ class DialogPersistence(Module):
         params, services = self.params, self.services
         self.services.on_worker("dialog.adopt", self._adopt)
         if params.db_mode not in (REALTIME, DELAYED, SHUTDOWN):
+            if params.db_mode:
+                services.log.error("dialog", f"unsupported db_mode {params.db_mode}: not used")
             return
         self._database = services.databases.database(params.db_url)
         self._rows = DialogRows(params)
@@ -54,6 +58,8 @@ class DialogPersistence(Module):
         )  # fmt: skip
         if not params.db_skip_load:
             count = self._restoring.load(max(params.db_fetch_rows, 1))
+            if count is None:
+                return
             services.log.info("dialog", f"{count} dialogs are back from the database")
             if params.db_mode == SHUTDOWN:
                 self._restoring.empty()
@@ -94,7 +100,9 @@ class DialogPersistence(Module):
                 self._saving.forget_unless_stored(entry, identity, self.store)
 
     def _lost(self) -> None:
-        self.services.log.error("dialog", "a dialog's row could not be written")
+        if self._losses % _LOSSES_A_LINE == 0:
+            self.services.log.error("dialog", "rows of dialogs could not be written")
+        self._losses += 1
 
     def _adopt(self, h_entry: int, h_id: int) -> None:
         self.endings.adopt_one(h_entry, h_id)

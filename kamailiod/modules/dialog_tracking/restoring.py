@@ -15,6 +15,10 @@ from kamailiod.sip.dialog import State
 from shm import Dialog, DialogStore
 
 
+class _Unreadable(Exception):
+    """The database did not answer."""
+
+
 class Restoring:
     """Moves dialogs between the store and the tables; `owner` gives the rank of a Call-ID."""
 
@@ -28,14 +32,18 @@ class Restoring:
         self._owner = owner
         self._log = log
 
-    def load(self, page: int) -> int:
-        """Restore all dialogs, `page` rows at a time; returns how many. Blocks."""
-        variables = self._all_variables(page)
-        restored = 0
-        for row in self._pages(self._rows.page, page):
-            dialog = self._rows.read(row)
-            dialog.variables = variables.get((dialog.h_entry, dialog.h_id), {})
-            restored += self.restore(dialog)
+    def load(self, page: int) -> int | None:
+        """Restore all dialogs, `page` rows at a time; how many, None when it failed. Blocks."""
+        try:
+            variables = self._all_variables(page)
+            restored = 0
+            for row in self._pages(self._rows.page, page):
+                dialog = self._rows.read(row)
+                dialog.variables = variables.get((dialog.h_entry, dialog.h_id), {})
+                restored += self.restore(dialog)
+        except _Unreadable:
+            self._log.error("dialog", "dialogs could not be read from the database")
+            return None
         return restored
 
     def restore(self, dialog: Dialog) -> bool:
@@ -48,24 +56,30 @@ class Restoring:
         return self._store.restore(dialog)
 
     def dump(self) -> None:
-        """Write all answered dialogs, and delete what else is in the tables. Blocks."""
-        for statement in self._rows.delete_all():
-            self._write(statement)
+        """Write all answered dialogs, in place of the rows they have. Blocks.
+
+        Other rows stay: they may be another server's, or not have been read at the start.
+        """
+        rows = self._rows
         answered = (held for held in self._store.items() if held.state >= State.UNACKNOWLEDGED)
         while chunk := list(islice(answered, ROWS_AT_ONCE)):
-            self._write(self._rows.insert(chunk))
-            variables = self._rows.insert_variables(chunk)
-            if variables is not None:
-                self._write(variables)
+            numbers = [(dialog.h_entry, dialog.h_id) for dialog in chunk]
+            variables = rows.insert_variables(chunk)
+            statements = [rows.delete(numbers), rows.delete_variables(numbers), rows.insert(chunk)]
+            statements += [] if variables is None else [variables]
+            if not all(self._write(statement) for statement in statements):
+                return  # the server must end in time
 
     def empty(self) -> None:
         """Delete all rows; they are in the store now. Blocks."""
         for statement in self._rows.delete_all():
             self._write(statement)
 
-    def _write(self, statement: Statement) -> None:
+    def _write(self, statement: Statement) -> bool:
         if self._database.execute_blocking(*statement) is None:
             self._log.error("dialog", "dialogs could not be written to the database")
+            return False
+        return True
 
     def _all_variables(self, page: int) -> dict[tuple[int, int], dict[bytes, bytes]]:
         found: dict[tuple[int, int], dict[bytes, bytes]] = {}
@@ -81,8 +95,7 @@ class Restoring:
         while True:
             rows = self._database.fetch_blocking(*select(last, count))
             if rows is None:
-                self._log.error("dialog", "dialogs could not be read from the database")
-                return
+                raise _Unreadable
             yield from rows
             if len(rows) < count:
                 return

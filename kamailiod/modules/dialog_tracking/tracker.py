@@ -52,7 +52,8 @@ class Tracker:
     """One process's follower of calls.
 
     `hooks` are called when a dialog begins, is answered and has ended; a call that fails ends with
-    Event.FAILED, also when it did so by its deadline.
+    Event.FAILED, also when it did so by its deadline. `lifetime` gives the seconds (0: unchanged)
+    that a request within a dialog asks for. `orphans` are dialogs in set-up of a dead process.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Tracker:
         self.hooks: list[Hook] = []
         self.clock = clock
         self.initial_properties = 0
+        self.lifetime: Callable[[Context], int] | None = None
         self.orphans: dict[bytes, Dialog] = {}
         self._rr = rr
         self._match_mode = params.dlg_match_mode
@@ -142,7 +144,8 @@ class Tracker:
             stored: Dialog | None = dialog
         else:
             stored = self.records.create(dialog)
-            self.count_processed()
+            if stored is not None:
+                self.count_processed()
         if stored is None:
             note.dialog = None
             self.profiles.ended(dialog)
@@ -259,6 +262,8 @@ class Tracker:
             dialog.from_cseq = number
         else:
             dialog.to_cseq = number
+        if self.lifetime is not None:
+            dialog.timeout = self.lifetime(context) or dialog.timeout
         if dialog.state == State.CONFIRMED and not dialog.flags & NO_TIMEOUT_RESET:
             dialog.expires = int(self.clock()) + dialog.timeout
         if message.method in (b"INVITE", b"UPDATE"):

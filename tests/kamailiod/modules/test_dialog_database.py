@@ -326,3 +326,15 @@ def test_a_restarted_worker_deletes_rows_of_dialogs_that_ended(
         assert tables.rows("callid") == tables.rows("dialog_key", "dialog_vars") == []
     finally:
         other.services.close()
+
+
+def test_rows_that_were_not_read_stay(services: FakeServices, tables: Tables) -> None:
+    call = tracked(services, tables, 1)
+    call.answer()
+    settle(call)
+    other = after_restart(call, tables, db_mode=3, db_skip_load=1)
+    try:
+        other.dialogs.child_exit(0)
+        assert len(tables.rows("callid")) == 1
+    finally:
+        other.services.close()

@@ -110,3 +110,15 @@ def test_the_timeout_avp_gives_the_lifetime(services: FakeServices) -> None:
     call.prepare = prepare
     call.request(b"INVITE")
     assert call.dialog.timeout == 77
+    call.reply(200)
+    call.request(b"ACK", to_tag=b"callee", branch=b"ack")
+
+    def extend(context: Context) -> None:
+        context.shared.avps[b"dlgt"] = [99]
+        call.dialogs.dlg_manage(context)
+
+    call.recorded, call.within = [], extend
+    call.now += 10
+    call.request(b"INFO", 2, to_tag=b"callee")
+    call.dialogs.tracker.records.flush()
+    assert (call.dialog.timeout, call.dialog.expires) == (99, call.now + 99)
