@@ -151,11 +151,14 @@ class Permissions(Module):
     @kemi(native="allow_register", routes=_FILES)
     def allow_register(self, context: Context, allow: bytes, deny: bytes = b"") -> bool:
         """Whether two rule files, or those of a base name, allow this To its Contacts."""
-        user, contacts = context.message.to, context.message.contacts
-        if user is None or contacts is None:
-            return False
-        asked = [plain_uri(one.uri_text) for one in contacts if one.uri_text != b"*"]
-        return self._rules.allow(*self._names(allow, deny), user.uri_text, asked)
+        return self._register(context, self._names(allow, deny), with_port=False)
+
+    @kemi(native="allow_register_include_port", routes=_FILES)
+    def allow_register_include_port(
+        self, context: Context, allow: bytes, deny: bytes = b""
+    ) -> bool:
+        """Do as allow_register by Contacts with their ports."""
+        return self._register(context, self._names(allow, deny), with_port=True)
 
     @kemi(native="allow_uri", routes=_FILES)
     def allow_uri(self, context: Context, base: bytes, uri: bytes) -> bool:
@@ -305,6 +308,13 @@ class Permissions(Module):
         if self.params.check_all_branches:
             asked += [plain_uri(branch.uri) for branch in context.branches]
         return self._rules.allow(allow, deny, sender.uri_text, asked)
+
+    def _register(self, context: Context, files: tuple[str, str], *, with_port: bool) -> bool:
+        user, contacts = context.message.to, context.message.contacts
+        if user is None or contacts is None:
+            return False
+        asked = [plain_uri(c.uri_text, with_port) for c in contacts if c.uri_text != b"*"]
+        return self._rules.allow(*files, user.uri_text, asked)
 
     def _names(self, allow: bytes, deny: bytes) -> tuple[str, str]:
         name = os.fsdecode(allow)

@@ -160,6 +160,20 @@ class Pipelimit(Module):
             raise RpcFault(400, f"Unknown pipe id {name}")
         return None
 
+    @rpc("pl.reset_pipe")
+    def reset_pipe(self, name: str) -> object:
+        """Let the counters of a pipe start at 0 again."""
+        if not self._table.reset(name.encode(), time.monotonic()):
+            raise RpcFault(400, f"Unknown pipe id {name}")
+        return None
+
+    @rpc("pl.rm_pipe")
+    def remove_pipe(self, name: str) -> object:
+        """Remove a pipe."""
+        if not self._table.remove(name.encode()):
+            raise RpcFault(400, f"Unknown pipe id {name}")
+        return None
+
     @rpc("pl.get_pid")
     def get_pid(self) -> object:
         """Show the gains of the controller of FEEDBACK pipes."""

@@ -56,10 +56,11 @@ class RuleFiles:
         return rules
 
 
-def plain_uri(text: bytes) -> bytes:
-    """Return scheme, user and host of a URI, the text as it is when it is none."""
+def plain_uri(text: bytes, with_port: bool = False) -> bytes:
+    """Return scheme, user and host (and port) of a URI, the text as it is when it is none."""
     uri = parse_uri(text)
     if uri is None:
         return text
     user = uri.user + b"@" if uri.user else b""
-    return b"%b:%b%b" % (uri.scheme, user, uri.host)
+    port = b":%d" % uri.port if with_port and uri.port else b""
+    return b"%b:%b%b%b" % (uri.scheme, user, uri.host, port)

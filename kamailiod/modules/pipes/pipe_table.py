@@ -5,7 +5,7 @@ Owns pipes in a shared map and their intervals; replying to who was not let in i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kamailiod.modules.pipes.pipe import Algorithm, Pipe, unpack
 from kamailiod.modules.pipes.system_load import SystemLoad
@@ -58,21 +58,24 @@ class PipeTable:
 
     def change(self, name: bytes, algorithm: Algorithm, limit: int) -> bool:
         """Give a pipe another algorithm and limit; False when there is none of this name."""
-        found = False
 
-        def change(old: bytes | None, expires: int) -> Change:
-            nonlocal found
-            if old is None:
-                return KEEP
-            found = True
-            pipe = unpack(old)
+        def change(pipe: Pipe) -> Pipe:
             pipe.algorithm, pipe.limit = algorithm, limit
-            return pipe.packed(), expires
+            return pipe
 
-        changed = self._pipes.update(name, change) and found
+        changed = self._replace(name, change)
         if changed:
             self._take_setpoint(algorithm, limit)
         return changed
+
+    def reset(self, name: bytes, now: float) -> bool:
+        """Let the counters of a pipe start at 0; False when there is none of this name."""
+        interval = int(now) // self._seconds
+        return self._replace(name, lambda pipe: Pipe(pipe.algorithm, pipe.limit, interval))
+
+    def remove(self, name: bytes) -> bool:
+        """Remove a pipe; False when there is none of this name."""
+        return self._pipes.delete(name)
 
     def conflicts(self, name: bytes, limit: int, now: float) -> bool:
         """Whether a FEEDBACK pipe besides this one has another limit."""
@@ -106,6 +109,18 @@ class PipeTable:
         """Remove the pipes that nothing came through for so many intervals; how many."""
         unused = [name for name, pipe in self.pipes(now) if pipe.unused >= intervals]
         return sum(map(self._pipes.delete, unused))
+
+    def _replace(self, name: bytes, change: Callable[[Pipe], Pipe]) -> bool:
+        found = False
+
+        def replace(old: bytes | None, expires: int) -> Change:
+            nonlocal found
+            if old is None:
+                return KEEP
+            found = True
+            return change(unpack(old)).packed(), expires
+
+        return self._pipes.update(name, replace) and found
 
     def _take_setpoint(self, algorithm: Algorithm, limit: int) -> None:
         if algorithm is Algorithm.FEEDBACK:

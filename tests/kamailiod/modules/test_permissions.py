@@ -353,6 +353,12 @@ def test_registrations(ruled: Server, contact: bytes, expected: bool) -> None:
     assert ruled.module.allow_register(context, b"reg.allow", b"reg.deny") is expected
 
 
+def test_registrations_by_port(ruled: Server) -> None:
+    context = request(more=b"Contact: <sip:1@ok:5070;x>\r\n")
+    assert ruled.module.allow_register(context, b"port") is True
+    assert ruled.module.allow_register_include_port(context, b"port") is False
+
+
 def test_uris(ruled: Server) -> None:
     assert ruled.module.allow_uri(request(), b"base", b"sip:9@x") is True
     assert ruled.module.allow_uri(request(), b"base", b"sip:5@x") is False

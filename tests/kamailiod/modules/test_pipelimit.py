@@ -130,9 +130,19 @@ def test_commands(pipes: Server) -> None:
     assert module.get_pid() == "ki[0.100000] kp[0.200000] kd[0.300000] "
 
 
+def test_resetting_and_removing(pipes: Server) -> None:
+    assert [pipes('pl_check("one")') for _ in range(4)] == [1, 1, 1, -1]
+    assert pipes.module.reset_pipe("one") is None
+    assert pipes('pl_check("one")') == 1
+    assert pipes.module.remove_pipe("one") is None
+    assert pipes('pl_active("one")') == -1
+
+
 @pytest.mark.parametrize(
     ("command", "fault"),
     [
+        (("reset_pipe", "nope"), "Unknown pipe id nope"),
+        (("remove_pipe", "nope"), "Unknown pipe id nope"),
         (("list_pipes", "nope"), "Unknown pipe id nope"),
         (("set_pipe", "nope", "RED", 7), "Unknown pipe id nope"),
         (("set_pipe", "one", "FOO", 7), "Unknown algorithm"),
