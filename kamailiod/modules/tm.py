@@ -57,7 +57,7 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
     name = "tm"
     Params: ClassVar[type[Params]] = TmParams
     without_effect = WITHOUT_EFFECT
-    event_routes = ("local-request",)
+    event_routes = ("local-request", "branch-failure")
     statistics = (
         "tm:UAS_transactions", "tm:UAC_transactions", "tm:inuse_transactions",
         *(f"tm:{number}xx_transactions" for number in range(2, 7)), "tm:received_replies",
@@ -166,7 +166,11 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
         """Send the ACK of a 2xx to an INVITE of our own."""
         return self._sender.send_ack(request)
 
-    @kemi("tm.t_relay", routes=Route.REQUEST | Route.FAILURE, waits=True)
+    @kemi(
+        "tm.t_relay",
+        routes=Route.REQUEST | Route.FAILURE | Route.BRANCH_FAILURE,
+        waits=True,
+    )
     def t_relay(self, context: Context) -> int | Wait:
         """Forward the request to its destinations; 1 when it went to at least one."""
         message = context.message
@@ -255,6 +259,15 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
         context.shared.on_failure = name
         return 1
 
+    @kemi("tm.t_on_branch_failure")
+    def t_on_branch_failure(self, context: Context, name: bytes) -> int:
+        """Arm a route for each branch that fails, while others may still ring.
+
+        Natively it is event_route[tm:branch-failure:NAME]; an empty name disarms.
+        """
+        context.shared.on_branch_failure = name
+        return 1
+
     @kemi("tm.t_on_branch")
     def t_on_branch(self, context: Context, name: bytes) -> int:
         """Arm a branch route, run for each branch before it is sent."""
@@ -296,6 +309,8 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
             return 0
         if context.route is Route.FAILURE and server.winner is not None:
             return server.winner.code
+        if context.route is Route.BRANCH_FAILURE and context.branch < len(server.branches):
+            return server.branches[context.branch].code
         return server.last_code
 
     @kemi("tm.t_get_status_code")

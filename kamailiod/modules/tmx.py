@@ -123,6 +123,14 @@ class Tmx(Module):
         """
         return self._there(call_id, "tmx.reply", cseq, code, reason)
 
+    @kemi("tmx.t_reuse_branch", routes=Route.BRANCH_FAILURE | Route.EVENT)
+    def t_reuse_branch(self, context: Context) -> int:
+        """Have the next t_relay send to the destination of the branch that failed, again: 1, -1."""
+        if context.route is not Route.BRANCH_FAILURE:
+            return -1
+        context.shared.notes.pop("tm_sent", None)
+        return 1
+
     @kemi("tmx.t_flush_flags")
     def t_flush_flags(self, context: Context) -> int:
         """Return 1 in a transaction, else -1: message and transaction share their flags."""

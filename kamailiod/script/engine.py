@@ -35,7 +35,7 @@ Done = Callable[[bool], None]
 
 _KINDS = {
     Route.FAILURE: b"failure", Route.BRANCH: b"branch", Route.ONREPLY: b"onreply",
-    Route.REQUEST: b"route", Route.EVENT: b"event",
+    Route.REQUEST: b"route", Route.EVENT: b"event", Route.BRANCH_FAILURE: b"branch_failure",
 }  # fmt: skip
 
 
@@ -196,6 +196,8 @@ class Engine:
         key = (kind, name)
         if key not in self._named:
             native = self._routes.get(kind, {})
+            if kind == b"branch_failure":
+                native = self._branch_failure_routes()
             self._named[key] = (
                 native.get(name) or self._runtime.function(name)
                 # What t_continue names is a route[], whichever kind it runs as.
@@ -203,16 +205,15 @@ class Engine:
             )
         return self._named[key]
 
-    def run_named(self, context: Context, name: bytes) -> int:
-        """Run native route[name] within the running script (KSR.route); -1 when there is none."""
-        function = self._routes.get(b"route", {}).get(name)
-        if function is None:
-            return -1
-        return int(function())
+    def _branch_failure_routes(self) -> dict[bytes, LuaFunction]:
+        # event_route[tm:branch-failure:NAME] is what t_on_branch_failure("NAME") arms.
+        start = b"tm:branch-failure:"
+        events = self._routes.get(b"event", {})
+        return {n.removeprefix(start): route for n, route in events.items() if n.startswith(start)}
 
-    def has_route(self, name: bytes) -> bool:
-        """Whether the config has the native route[name]."""
-        return name in self._routes.get(b"route", {})
+    def named_route(self, name: bytes) -> LuaFunction | None:
+        """Return native route[name] as a function that only the script can call; None without."""
+        return self._routes.get(b"route", {}).get(name)
 
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         """Run event_route[module:event] and the module's event_callback, when there is one."""

@@ -314,6 +314,24 @@ class Relay:
             return
         if code >= 600 and not server.context.shared.notes.get(NO_6XX):
             self.cancel_branches(server, client, self._answered_elsewhere(code))
+        self._branch_failed(server, client)
+
+    def _branch_failed(self, server: Transaction, client: ClientTransaction) -> None:
+        name = server.context.shared.on_branch_failure
+        if not name or server.final_code or server.canceled or server.suspended:
+            self._conclude(server)
+            return
+        context: Context = server.context.derive(Route.BRANCH_FAILURE)
+        context.branches = []
+        context.branch = client.index
+        context.uri = client.uri
+        context.shared.notes["tm_sent"] = (context.uri, context.destination)
+        # The last branch that fails must not end the transaction before its route has.
+        server.suspended = True
+        self.runner.run_route(context, name, lambda ok: self._after_branch_failure(server))
+
+    def _after_branch_failure(self, server: Transaction) -> None:
+        server.suspended = False
         self._conclude(server)
 
     def _answered_elsewhere(self, code: int) -> Sequence[bytes]:
@@ -338,7 +356,7 @@ class Relay:
             # answered is not, because there a CANCEL is not allowed (9.1).
             client.canceled = True
             self._send_cancel(client)
-        self._conclude(server)
+        self._branch_failed(server, client)
 
     def client_ended(self, client: ClientTransaction) -> None:
         """Forget a client transaction."""

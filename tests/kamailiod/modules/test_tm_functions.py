@@ -333,3 +333,55 @@ def test_an_end_without_an_answer(world: ProxyWorld, lua: LuaCalls, call: str) -
     script(world, route)
     world.request(b"OPTIONS")
     assert world.finals == []
+
+
+def test_a_branch_failure_route(world: ProxyWorld, lua: LuaCalls) -> None:
+    seen = []
+
+    def branch_failed(context: Context) -> None:
+        status = lua(context, "return KSR.tm.t_get_status_code()")
+        seen.append((context.branch, context.uri, status))
+        if status == 480 and len(seen) == 1:
+            context.branches.append(Branch(b"sip:b@127.0.0.1:6003"))
+            world.relay(context)
+        elif status == 503:
+            assert lua(context, "return KSR.tmx.t_reuse_branch()") == 1
+            world.relay(context)
+
+    def route(context: Context) -> None:
+        assert lua(context, 'return KSR.tm.t_on_branch_failure("branch")') == 1
+        assert lua(context, "return KSR.tmx.t_reuse_branch()") == -1
+        world.relay(context, (6001, 6002))
+
+    script(world, route)
+    world.script.named[b"branch"] = branch_failed
+    world.invite()
+    world.answer(480, port=6001)
+    assert world.methods(6003) == [b"INVITE"]
+    world.answer(486, port=6002)
+    assert world.finals == []
+    world.answer(503, port=6003)
+    assert world.methods(6003) == [b"INVITE", b"ACK", b"INVITE"]
+    world.answer(404, port=6003)
+    assert len(world.finals) == 1
+    assert seen == [
+        (0, b"sip:b@127.0.0.1:6001", 480), (1, b"sip:b@127.0.0.1:6002", 486),
+        (2, b"sip:b@127.0.0.1:6003", 503), (3, b"sip:b@127.0.0.1:6003", 404),
+    ]  # fmt: skip
+    world.request(b"ACK")
+
+
+def test_a_branch_that_times_out_has_failed(world: ProxyWorld, lua: LuaCalls) -> None:
+    seen = []
+
+    def route(context: Context) -> None:
+        lua(context, 'KSR.tm.t_on_branch_failure("branch")')
+        world.relay(context)
+
+    script(world, route)
+    world.script.named[b"branch"] = lambda context: seen.append(world.tm.t_get_status_code(context))
+    world.invite()
+    world.pass_time(30.2)
+    assert seen == [408]
+    assert world.finals == [408]
+    world.request(b"ACK")
