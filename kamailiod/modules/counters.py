@@ -39,11 +39,6 @@ class Counters(Module):
         self.statistics = tuple(self._descriptions)  # type: ignore[misc]  # modparams declare them
         self._adders: dict[str, Callable[[int], None]] = {}
 
-    def child_init(self, rank: int) -> None:
-        """Take this process's cells."""
-        adder = self.services.statistics.adder
-        self._adders = {name: adder(name) for name in self.statistics}
-
     def _declaration(self, text: str) -> tuple[str, str]:
         name, _, description = text.strip().partition(" ")
         return self._full(name), description.strip() or _OF_SCRIPT
@@ -56,36 +51,39 @@ class Counters(Module):
 
     @kemi("counters.inc", native="cnt_inc", routes=_ROUTES)
     def increase(self, context: Context, name: bytes) -> int:
-        """Add 1 to a counter; -1 when there is none of this name."""
+        """Add 1 to a counter, "name" or "group.name"; -1 when there is none of this name."""
         return self.add(context, name, 1)
 
     @kemi("counters.add", native="cnt_add", routes=_ROUTES)
     def add(self, context: Context, name: bytes, value: int) -> int:
         """Add a number, which may be negative, to a counter; -1 when there is none of this name."""
-        add = self._adders.get(self._full(name.decode("utf-8", "replace")))
-        if add is None:
-            self.services.log.error("counters", f"counter {name!r} does not exist")
+        full = self._found(name)
+        if full is None:
             return -1
+        add = self._adders.get(full)
+        if add is None:
+            add = self._adders[full] = self.services.statistics.adder(full)
         add(value)
         return 1
 
     @kemi("counters.reset", native="cnt_reset", routes=_ROUTES)
     def reset_counter(self, context: Context, name: bytes) -> int:
         """Let a counter start at 0 again; -1 when there is none of this name."""
-        full = self._full(name.decode("utf-8", "replace"))
-        if full not in self._adders:
-            self.services.log.error("counters", f"counter {name!r} does not exist")
+        full = self._found(name)
+        if full is None:
             return -1
         self.services.statistics.reset(full)
         return 1
 
     @rpc("cnt.get")
-    def get(self, group: str, name: str) -> object:
-        """Show a statistic's value."""
+    def get(self, group: str, name: str = "") -> object:
+        """Show a statistic's value, or those of all of a group."""
+        if not name:
+            return self.values(group)
         return self.services.statistics.total(self._known(group, name))
 
     @rpc("cnt.get_raw")
-    def get_raw(self, group: str, name: str) -> object:
+    def get_raw(self, group: str, name: str = "") -> object:
         """Show a statistic's value; the same as cnt.get here."""
         return self.get(group, name)
 
@@ -134,6 +132,12 @@ class Counters(Module):
     def _of_group(self, group: str) -> list[str]:
         found = (name.partition(":") for name in self.services.statistics.names)
         return sorted(name for own, _, name in found if own == group)
+
+    def _found(self, name: bytes) -> str | None:
+        full = self.services.statistics.find(self._full(name.decode("utf-8", "replace")))
+        if full is None:
+            self.services.log.error("counters", f"counter {name!r} does not exist")
+        return full
 
     def _known(self, group: str, name: str) -> str:
         full = f"{group}:{name}"

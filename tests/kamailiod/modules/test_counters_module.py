@@ -37,7 +37,15 @@ def test_counting(counters, services):
     assert total("script:reqs") == 0
 
 
-@pytest.mark.parametrize("name", [b"nope", b"core.rcv_requests", b"g2.reqs", b"\xff"])
+def test_counters_of_other_modules(counters, services):
+    lua, context = LuaCalls(services, [counters]), services.faked_context()
+    assert lua(context, 'return KSR.counters.add("core.rcv_requests", 7)') == 1
+    assert services.statistics.total("core:rcv_requests") == 7
+    assert lua(context, 'return KSR.counters.reset("core.rcv_requests")') == 1
+    assert lua(context, 'return KSR.counters.inc("rcv_requests")') == -1
+
+
+@pytest.mark.parametrize("name", [b"nope", b"core.nope", b"g2.reqs", b"\xff"])
 def test_what_the_script_did_not_declare(counters, services, name):
     context = services.faked_context()
     assert counters.increase(context, name) == -1
@@ -49,6 +57,7 @@ def test_what_the_script_did_not_declare(counters, services, name):
 def test_commands(counters, services):
     counters.add(services.faked_context(), b"g2.x", 4)
     assert counters.get("g2", "x") == counters.get_raw("g2", "x") == 4
+    assert counters.get("g2") == {"x": 4}
     assert counters.groups() == counters.groups_list() == ["core", "g2", "script"]
     assert counters.variables("g2") == counters.variables_list("g2") == ["x"]
     assert counters.values("g2") == counters.all_values("g2") == {"x": 4}
