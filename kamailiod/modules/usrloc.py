@@ -13,13 +13,21 @@ from typing import ClassVar, TypeVar
 from kamailiod.modules.registration.backing import Backing
 from kamailiod.modules.registration.commands import LocationCommands
 from kamailiod.modules.registration.database_only import DatabaseLocations, Fetched, live
+from kamailiod.modules.registration.keepalive import (
+    KeepAliveRound,
+    KeepAliveRules,
+    KeepAliveSender,
+)
 from kamailiod.modules.registration.location_rows import LocationRows
 from kamailiod.modules.registration.locations import Locations, Matching
 from kamailiod.modules.registration.usrloc_params import WITHOUT_EFFECT, UsrlocParams
+from kamailiod.modules.tm import Tm
 from kamailiod.script.database import Database, DatabaseError, parse_url
+from kamailiod.script.log import DEBUG
 from kamailiod.script.module import Params
 from kamailiod.script.services import Services
 from kamailiod.script.table_layouts import LAYOUTS, create_tables
+from kamailiod.sip.message import SipMessage
 from lua import Wait
 from shm import Binding, ChangeJournal, LocationStore
 
@@ -75,7 +83,10 @@ class Usrloc(LocationCommands):
         self._expired: list[Expired] = []
         self._tasks: dict[Callable[..., object], Task[None]] = {}
         self._not_before = 0.0
+        self._keepalive: KeepAliveSender | None = None
+        self._tm = services.module(Tm) if params.ka_mode else None
         services.on_worker("usrloc.flush", self._flush_soon)
+        services.on_worker("usrloc.keepalive", self._send_keepalive)
 
     def on_expired(self, callback: Expired) -> None:
         """Have callback(table, aor, contact) called for each expired contact, by the timer."""
@@ -154,12 +165,22 @@ class Usrloc(LocationCommands):
         """Name this process's contacts; the timer process starts to expire, count and write."""
         self.locations.start_process()
         self._counted.open(self.services.statistics.counter)
+        if rank > 0 and self._tm is not None:
+            self._keepalive = KeepAliveSender(
+                self._keepalive_rules(), self.locations, self._tm.send_request, self._log_keepalive
+            )
         if rank != -1:
             return
         every = self.services.timers.every
         every(_SECOND, self.expire)
         every(_SECOND, self._count_now)
         interval = max(float(self.params.timer_interval), _AT_ONCE)
+        if self._tm is not None:
+            ask = KeepAliveRound(
+                self._keepalive_rules(), self.locations, self.services.worker_count, self._ask
+            )
+            every(interval, ask.begin)
+            every(_SECOND, ask.go_on)
         if self.stored is not None:
             every(interval, self._start, self._expire_stored)
         backing = self._backing
@@ -275,6 +296,28 @@ class Usrloc(LocationCommands):
 
     def _count_now(self) -> None:
         self._counted.show(self.locations)
+
+    def _keepalive_rules(self) -> KeepAliveRules:
+        return self.params.keepalive_rules(getattr(self.services.settings, "server_id", 0))
+
+    def _ask(self, rank: int, *contact: bytes) -> None:
+        self.services.tell_worker(rank, "usrloc.keepalive", *contact)
+
+    def _send_keepalive(self, table: bytes, aor: bytes, ruid: bytes, call_id: bytes) -> None:
+        if self._keepalive is not None:
+            self._keepalive.send(table, aor, ruid, call_id)
+
+    def _log_keepalive(self, took: int, contact: Binding, reply: SipMessage) -> None:
+        level = self.params.ka_loglevel
+        if not -5 <= level <= DEBUG or not self.services.log.enabled(level):
+            return
+        context = self.services.faked_context()
+        context.message = reply
+        text = self.services.variables.formatter(self.params.ka_logmsg.encode())(context)
+        seconds, rest = divmod(took, 1_000_000)
+        ruid = contact.ruid.decode("utf-8", "replace")
+        line = f"keepalive roundtrip: {seconds}.{rest:06} sec - ruid [{ruid}]"
+        self.services.log.line(level, "usrloc", line + text.decode("utf-8", "replace"))
 
     def _load_again(self, backing: Backing) -> None:
         if backing.lacks(self.locations.names()):

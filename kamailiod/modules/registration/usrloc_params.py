@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kamailiod.modules.registration.keepalive import KeepAliveRules
 from kamailiod.modules.registration.location_rows import LocationColumns, RowRules
 from kamailiod.script.module import Params
 
 WITHOUT_EFFECT = (
     "handle_lost_tcp", "close_expired_tcp", "timer_procs", "db_raw_fetch_type", "db_insert_null",
-    "version_table", "load_rank",
+    "version_table", "load_rank", "ka_interval", "ka_randomize", "ka_reply_codes",
 )  # fmt: skip
 """Modparams that are taken and do nothing here.
 
 Who keeps time and who reads the database at the start is fixed (timer_procs, load_rank), queries
 are such that every database takes them (db_raw_fetch_type), and columns without a value are written
-as NULL (db_insert_null).
+as NULL (db_insert_null).  ka_interval, ka_randomize and ka_reply_codes came after Kamailio 5.6.
 """
 
 
@@ -113,6 +114,13 @@ class UsrlocParams(Params):
             bool(self.server_id_filter),
             self.keepalive_flag(),
         )
+
+    def keepalive_rules(self, server_id: int) -> KeepAliveRules:
+        """Return what keep-alives need."""
+        return KeepAliveRules(
+            self.ka_mode, self.ka_filter, self.ka_method.encode(), self.ka_from.encode(),
+            self.ka_domain.encode(), self.ka_timeout, self.keepalive_flag(), server_id,
+        )  # fmt: skip
 
     def keepalive_flag(self) -> int:
         """Return the mask of nat_bflag, 0 when there is none."""

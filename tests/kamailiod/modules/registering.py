@@ -58,5 +58,6 @@ class Phone:
         options.setdefault("cseq", self.cseq)
         context = request(contacts, **options)  # type: ignore[arg-type]
         result = self.registrar.save(context, b"location", flags)
+        assert isinstance(result, int)
         status, headers = answer(self.services)
         return result, status, headers.get("Contact", "")

@@ -68,7 +68,8 @@ def url(request: pytest.FixtureRequest, loop: asyncio.AbstractEventLoop) -> Iter
     yield found
     if request.param != "sqlite":
         made = again(loop)
-        assert made.databases.database(found).execute_blocking("DROP TABLE location", {}) is not None
+        dropped = made.databases.database(found).execute_blocking("DROP TABLE location", {})
+        assert dropped is not None
         made.close()
 
 
@@ -335,7 +336,8 @@ def test_kamailios_own_rows(services: FakeServices, file_url: str) -> None:
         connection.execute(
             "INSERT INTO location (ruid, username, domain, contact, expires, q, callid, cseq,"
             " last_modified, user_agent, socket, server_id, connection_id) VALUES"
-            " ('uloc-7-6b04d20d-c19-d', 'alice', NULL, 'sip:alice@10.0.0.9', 2461368.53739005, -1.0,"
+            " ('uloc-7-6b04d20d-c19-d', 'alice', NULL, 'sip:alice@10.0.0.9',"
+            " 2461368.53739005, -1.0,"
             " 'c1', 9, 2461368.49572338, 'n/a', 'udp:127.0.0.1:43028', 7, -1)"
         )
     connection.close()
