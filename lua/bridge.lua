@@ -269,8 +269,11 @@ local function resumed(problem, value)
 end
 
 -- Where Lua cannot yield (a callback of string.gsub, table.sort), the wait blocks.
+-- A function that is given back is what is to run now, in the coroutine, so that it may wait.
 local function settle(result, ...)
-  if type(result) ~= "userdata" then return result, ... end
+  local kind = type(result)
+  if kind == "function" then return result() end
+  if kind ~= "userdata" then return result, ... end
   if nonblocking and isyieldable() then return resumed(yield(WAIT, result)) end
   return block(result)
 end

@@ -18,7 +18,8 @@ class Function:
     `name` is dotted below the root ("tm.t_relay", "info"). `parameters` are "str" (given as bytes),
     "int" or "any". The last `optional` of them may be missing and are then not passed. `variadic`
     passes what follows the declared parameters on as it is; with no parameters at all that makes a
-    wrapper without any check. `waits` says that `call` may return a `Wait`.
+    wrapper without any check. `waits` says that `call` may return a `Wait`,
+    or a Lua function that is then called in its place.
     It returns None, bool, int, float, bytes, a Lua value, or a tuple of these (several results).
     """
 

@@ -199,12 +199,13 @@ class Cfgutils(Module):
     @kemi("cfgutils.check_route_exists")
     def check_route_exists(self, context: Context, name: bytes) -> int:
         """Whether the config has a native route of a name: 1 or -1."""
-        return 1 if self.services.script.has_route(name) else -1
+        return -1 if self.services.script.named_route(name) is None else 1
 
-    @kemi("cfgutils.route_if_exists")
-    def route_if_exists(self, context: Context, name: bytes) -> int:
+    @kemi("cfgutils.route_if_exists", waits=True)
+    def route_if_exists(self, context: Context, name: bytes) -> object:
         """Run a native route and return its code; -1 when the config has none of the name."""
-        return self.services.script.run_named(context, name)
+        found = self.services.script.named_route(name)
+        return -1 if found is None else found
 
     @pseudo_variable("RANDOM")
     def random_number(self, context: Context, inner: bytes, index: object) -> int:

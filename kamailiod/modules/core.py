@@ -105,10 +105,11 @@ class Core(Checks, Identity, Flags, Destination, Sending, Forwarding, Module):
         """Mark the message as dropped; the script goes on."""
         context.dropped = True
 
-    @kemi("route", native=())
-    def route(self, context: Context, name: bytes) -> int:
+    @kemi("route", native=(), waits=True)
+    def route(self, context: Context, name: bytes) -> object:
         """Run a native route; returns its code, 0 when it exited, -1 when there is none."""
-        return self.services.script.run_named(context, name)
+        found = self.services.script.named_route(name)
+        return -1 if found is None else found
 
     @kemi(native="error")
     def error(self, context: Context, code: bytes, reason: bytes) -> int:

@@ -104,7 +104,8 @@ def kemi(
     The method is called as method(context, *arguments); `bytes` parameters are strings, `int`
     ones integers, those with a default may be missing.  `native` names it in the native language:
     by default the last part of the first name, () for none.  `waits` functions may return a
-    lua.Wait, which suspends the script until its result is there.
+    lua.Wait, which suspends the script until its result is there, or a function of the script,
+    which is called in their place.
     """
 
     def declare(function: F) -> F:

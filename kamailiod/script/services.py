@@ -69,11 +69,8 @@ class Script(Protocol):
     def run_function(self, name: bytes, context: Context) -> bool:
         """Run a Lua global function over a context when it is defined; whether it is."""
 
-    def run_named(self, context: Context, name: bytes) -> int:
-        """Run native route[name] within the running script; -1 when there is none."""
-
-    def has_route(self, name: bytes) -> bool:
-        """Whether the config has the native route[name]."""
+    def named_route(self, name: bytes) -> object | None:
+        """Return native route[name] as a function that only the script can call; None without."""
 
     def call(self, context: Context, name: bytes, *arguments: bytes) -> int:
         """Run a Lua global function to its end; 1, or -1 when it failed or there is none."""

@@ -84,7 +84,7 @@ class FakeScript:
     def __init__(self) -> None:
         self.routes: list[bytes] = []
         self.events: list[str] = []
-        self.named: dict[bytes, int] = {}
+        self.named: dict[bytes, object] = {}
 
     def run_route(
         self, context: Context, name: bytes, done: Callable[[bool], None] | None = None
@@ -103,11 +103,8 @@ class FakeScript:
     def defines(self, name: bytes) -> bool:
         return False
 
-    def has_route(self, name: bytes) -> bool:
-        return name in self.named
-
-    def run_named(self, context: Context, name: bytes) -> int:
-        return self.named.get(name, -1)
+    def named_route(self, name: bytes) -> object | None:
+        return self.named.get(name)
 
     def run_function(self, name: bytes, context: Context) -> bool:
         return self.defines(name) and self.run_route(context, name)

@@ -18,7 +18,12 @@ class NativeCalls:
     """The engine of a config whose request route is run over contexts."""
 
     def __init__(
-        self, services: FakeServices, modules: Iterable[Module], folder: Path, text: str
+        self,
+        services: FakeServices,
+        modules: Iterable[Module],
+        folder: Path,
+        text: str,
+        scripts: tuple[str, ...] = (),
     ) -> None:
         modules = list(modules)
         for module in modules:
@@ -29,7 +34,7 @@ class NativeCalls:
         config = load(str(path), catalogue=known)
         self._services = services
         self.engine = Engine(
-            ScriptSettings((), Kemi(), False), compile_routes(config, known),
+            ScriptSettings(scripts, Kemi(), False), compile_routes(config, known),
             kemi_functions(modules), native_functions(modules), services.variables, services.log,
             lambda value: False, services.faked_context, {},
         )  # fmt: skip

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from kamailiod.modules.app_lua import AppLua
 from kamailiod.modules.cfgutils import Cfgutils
 from kamailiod.modules.config_tools import lock_set
+from kamailiod.modules.core import Core
+from kamailiod.modules.pv import Pv
 from kamailiod.script.context import Context
 from kamailiod.script.module import RpcFault
 from lua import Wait
@@ -164,7 +167,7 @@ def test_the_lock_of_a_killed_process_is_free(services: FakeServices) -> None:
 
 def test_routes(services: FakeServices) -> None:
     call = lua(services)
-    services.script.named[b"A"] = 7
+    services.script.named[b"A"] = call("function() return 7 end")
     assert call('KSR.cfgutils.check_route_exists("A")') == 1
     assert call('KSR.cfgutils.check_route_exists("B")') == -1
     assert call('KSR.cfgutils.route_if_exists("A")') == 7
@@ -209,6 +212,27 @@ def test_native(services: FakeServices, tmp_path: Path) -> None:
         b"there": 1, b"missing": -1, b"ran": 7, b"not": -1,
     }  # fmt: skip
     # Both pauses let the process go on, the one in a route too.
+    assert calls.waits == 2
+
+
+def test_a_route_run_from_lua_may_wait(services: FakeServices, tmp_path: Path) -> None:
+    script = tmp_path / "script.lua"
+    script.write_text("""
+        function run()
+            KSR.pvx.var_seti("ran", KSR.cfgutils.route_if_exists("A"))
+            KSR.pvx.var_seti("again", KSR.route("A"))
+            KSR.pvx.var_seti("none", KSR.route("B"))
+        end
+    """)
+    text = """
+loadmodule "cfgutils"
+loadmodule "app_lua"
+request_route { lua_run("run"); }
+route[A] { usleep("1000"); return 7; }
+"""
+    modules = [loaded(services), *map(services.module, (Core, Pv, AppLua))]
+    calls = NativeCalls(services, modules, tmp_path, text, (str(script),))
+    assert calls.run(invite()).variables == {b"ran": 7, b"again": 7, b"none": -1}
     assert calls.waits == 2
 
 
