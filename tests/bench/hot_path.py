@@ -199,6 +199,15 @@ def batch(
     return clock.spent / count
 
 
+def with_dialogs(script: str) -> str:
+    """Return a file with the script and its switch for dialogs set."""
+    with open(script) as file, tempfile.NamedTemporaryFile(
+        "w", suffix=".lua", delete=False
+    ) as copy:
+        copy.write("DIALOG = true\n" + file.read())
+    return copy.name
+
+
 def main() -> None:
     """Print microseconds of CPU for each scenario."""
     parser = argparse.ArgumentParser()
@@ -207,9 +216,10 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=0.0,
                         help="seconds to sleep before each message: what a half idle worker sees")
     parser.add_argument("--script", default=SCRIPT)
+    parser.add_argument("--dialog", action="store_true", help="follow the calls by dlg_manage")
     parser.add_argument("-n", type=int, default=5000)
     args = parser.parse_args()
-    bench = Bench(args.script)
+    bench = Bench(with_dialogs(args.script) if args.dialog else args.script)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
