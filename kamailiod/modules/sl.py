@@ -15,7 +15,7 @@ from kamailiod.modules.stateless_replies.replies import StatelessReplies
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.services import Services
-from kamailiod.sip.build import REASONS
+from kamailiod.sip.build import REASONS, build_relayed_reply
 from kamailiod.sip.message import SipMessage
 
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "6xx")
@@ -135,6 +135,25 @@ class Sl(Module):
         if mode & 1:
             context.shared.on_failure = b""
         return self.send_reply(context, code, reason)
+
+    @kemi("sl.sl_forward_reply", routes=Route.ONREPLY | Route.REPLY)
+    def sl_forward_reply(self, context: Context, code: bytes = b"", reason: bytes = b"") -> int:
+        """Send a reply on by its second Via, without its transaction, as another code and reason.
+
+        Returns 1, or -1 when it cannot go anywhere; a final reply cannot become a provisional one.
+        """
+        message = context.message
+        vias = message.vias
+        status = int(code) if code.isdigit() and len(code) == 3 else message.status
+        if message.is_request or len(vias) < 2 or status // 100 == 1 < message.status // 100:
+            return -1
+        target = self.services.network.via_target(vias[1], context.source.local)
+        if target is None:
+            return -1
+        data = build_relayed_reply(message, context.edits, target.transport != b"udp")
+        start = b"SIP/2.0 %d %s" % (status, reason or message.reason)
+        sent = self.services.network.send(target, start + data[len(message.lines[0]) :])
+        return 1 if sent else -1
 
     @pseudo_variable("ltt")
     def local_tag(self, context: Context, inner: bytes, index: object) -> bytes | None:

@@ -263,7 +263,8 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
     def t_on_branch_failure(self, context: Context, name: bytes) -> int:
         """Arm a route for each branch that fails, while others may still ring.
 
-        Natively it is event_route[tm:branch-failure:NAME]; an empty name disarms.
+        Natively it is event_route[tm:branch-failure:NAME]; an empty name disarms, and branches
+        sent by the route itself have it only when it is armed there again.
         """
         context.shared.on_branch_failure = name
         return 1

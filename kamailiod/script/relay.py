@@ -196,6 +196,7 @@ class Relay:
         client.uri = branch.uri
         client.flags = branch.flags
         client.ruid = branch.ruid
+        client.on_failure = context.shared.on_branch_failure
         server.branches.append(client)
         if not client.start():
             client.code = 503
@@ -317,7 +318,7 @@ class Relay:
         self._branch_failed(server, client)
 
     def _branch_failed(self, server: Transaction, client: ClientTransaction) -> None:
-        name = server.context.shared.on_branch_failure
+        name = client.on_failure
         if not name or server.final_code or server.canceled or server.suspended:
             self._conclude(server)
             return
@@ -326,6 +327,8 @@ class Relay:
         context.branch = client.index
         context.uri = client.uri
         context.shared.notes["tm_sent"] = (context.uri, context.destination)
+        # What the route sends has no such route, unless it arms one.
+        context.shared.on_branch_failure = b""
         # The last branch that fails must not end the transaction before its route has.
         server.suspended = True
         self.runner.run_route(context, name, lambda ok: self._after_branch_failure(server))

@@ -188,12 +188,13 @@ class ClientTransaction(Machine):
     """One branch of a transaction: a request sent to one target, and its replies.
 
     `code` is the last reply's (0: none yet; 408 and 503 also when made here), `reply` that reply
-    and `edits` what the reply routes change in it.
+    and `edits` what the reply routes change in it; `on_failure` names the route to run when this
+    branch fails.
     """
 
     __slots__ = (
         "branch_id", "cancel", "canceled", "code", "data", "edits", "flags", "index", "is_invite",
-        "reply", "ruid", "server", "uri",
+        "on_failure", "reply", "ruid", "server", "uri",
     )  # fmt: skip
 
     def __init__(
@@ -214,6 +215,7 @@ class ClientTransaction(Machine):
         self.uri = b""
         self.flags = 0
         self.ruid = b""
+        self.on_failure = b""
         self.code = 0
         self.reply: SipMessage | None = None
         self.canceled = False
