@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lua import DONE, FAILED, LuaStateError, Suspended
+from lua import DONE, FAILED, Function, LuaStateError, Suspended
 
 
 def test_locals_and_context_survive_a_wait(bench):
@@ -161,3 +161,14 @@ def test_one_context_may_wait_and_run_elsewhere(bench, context_type):
     assert bench.runtime.start(context, b"g") == DONE
     assert bench.runtime.resume(waiting, 1) == DONE
     assert bench.calls == [("shared", b"g"), ("shared", b"after")]
+
+
+def test_a_function_given_back_runs_in_the_place_of_the_call(make_bench):
+    given: list[object] = []
+    bench = make_bench([Function("m.named", lambda context, name: given[0], ("str",), waits=True)])
+    bench.load("function named() return 'waited ' .. KSR.m.wait('x') end")
+    given.append(bench.runtime.function(b"named"))
+    waiting = bench.run("KSR.info(KSR.m.named('n'))")
+    assert isinstance(waiting, Suspended)
+    assert bench.runtime.resume(waiting, b"well") == DONE
+    assert bench.calls == [("request", b"waited well")]
