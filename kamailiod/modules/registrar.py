@@ -206,7 +206,8 @@ class Registrar(ContactFunctions):
         if aor is None:
             outcome = refused(400, b"Bad Request", b"Error while parsing AOR")
             return self._answer(context, flags, outcome)
-        overrides = self._overrides(context)
+        plain = self._is_plain and _Q_NOTE not in context.shared.notes
+        overrides = None if plain else self._overrides(context)
         if self.usrloc.stored is not None:
             stored = self.usrloc.stored
             return Wait(
@@ -215,7 +216,7 @@ class Registrar(ContactFunctions):
         locations = self._locations
         memory = locations.memory(table) if flags & MEMORY_ONLY else locations.table(table)
         outcome = self._saving.save(context, memory, aor, flags, overrides)
-        if self.records.is_wanted and outcome.ruids:
+        if not plain and outcome.ruids:
             self._put_saved(context, memory.bindings(aor, time.time()), outcome)
         return self._answer(context, flags, outcome)
 
@@ -242,11 +243,8 @@ class Registrar(ContactFunctions):
         saved = [binding for binding in bindings if binding.ruid in outcome.ruids]
         self.records.put(context, saved)
 
-    def _overrides(self, context: Context) -> Overrides | None:
-        notes = context.shared.notes
-        q = notes.pop(_Q_NOTE, None) if notes else None
-        if self._is_plain and q is None:
-            return None
+    def _overrides(self, context: Context) -> Overrides:
+        q = context.shared.notes.pop(_Q_NOTE, None)
         overrides = self.config.overrides(context) or Overrides()
         overrides.attributes = self.records.attributes(context)
         if isinstance(q, int):

@@ -104,11 +104,6 @@ class ContactRecords:
         self._mask = mask
         self._attributes = attributes.encode()
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether there is anything to put."""
-        return bool(self._name or self._attributes)
-
     def put(self, context: Context, contacts: Sequence[Binding]) -> None:
         """Put a record of each contact, the first one's first."""
         if self._name:

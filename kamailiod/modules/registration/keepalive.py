@@ -13,7 +13,7 @@ from itertools import count, islice
 
 from kamailiod.modules.registration.locations import Locations
 from kamailiod.modules.registration.path import first_hop
-from kamailiod.modules.tm_request import LocalRequest
+from kamailiod.modules.tm_functions.local_request import LocalRequest
 from kamailiod.net.ownership import owner_rank
 from kamailiod.sip.message import SipMessage
 from kamailiod.sip.name_addr import parse_addresses

@@ -130,11 +130,13 @@ class LocationRows:
         ) = row  # fmt: skip
         weight = float(cast("float", q)) if q is not None else -1.0
         return Binding(
-            _bytes(contact), _bytes(received), _bytes(path), self.from_time(expires),
-            round(weight * 1000) if weight >= 0 else -1, _bytes(call_id), _number(cseq),
-            _number(flags) % _WORD, _number(cflags) % _WORD, _bytes(agent), _bytes(socket),
-            ALL_METHODS if methods is None else _number(methods) % _WORD, _bytes(instance),
-            _number(reg_id), _bytes(ruid), 0, _number(server_id), float(self.from_time(modified)),
+            _bytes(contact), _bytes(received) if received else b"", _bytes(path) if path else b"",
+            self.from_time(expires), round(weight * 1000) if weight >= 0 else -1,
+            _bytes(call_id), _number(cseq), _number(flags) % _WORD if flags else 0,
+            _number(cflags) % _WORD if cflags else 0, _bytes(agent), _bytes(socket),
+            ALL_METHODS if methods is None else _number(methods) % _WORD,
+            _bytes(instance) if instance else b"", _number(reg_id) if reg_id else 0, _bytes(ruid),
+            0, _number(server_id) if server_id else 0, float(self.from_time(modified)),
         )  # fmt: skip
 
     def selection(self, table: str, condition: str = "", limit: bool = False) -> str:

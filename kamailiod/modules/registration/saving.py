@@ -114,16 +114,6 @@ class Table(Protocol):
         """Return the number by which the user is found by a GRUU."""
 
 
-class Answer:
-    """What stands in a 200 beside the contacts: header lines, and GRUUs when asked for."""
-
-    __slots__ = ("gruu", "lines")
-
-    def __init__(self, lines: tuple[bytes, ...]) -> None:
-        self.lines = lines
-        self.gruu: GruuMaker | None = None
-
-
 class Saving:
     """Turns REGISTERs into bindings; one object serves a process.
 
@@ -167,21 +157,22 @@ class Saving:
         refusal = extensions.refusal
         if refusal is not None:
             return refused(refusal.code, refusal.reason, refusal.text, refusal.headers)
-        answer = Answer(extensions.lines)
+        lines = extensions.lines
+        gruu: GruuMaker | None = None
         if extensions.gruu and message.to is not None and message.to.uri is not None:
-            answer.gruu = GruuMaker(message.to.uri, table.hash_of(aor))
+            gruu = GruuMaker(message.to.uri, table.hash_of(aor))
         plain = plain_contact(message)
         contacts = message.contacts if plain is None else (plain,)
         if contacts is None:
             return refused(*BAD_REQUEST, b"Contact parse error")
         now = time.time()
         if not contacts:
-            return self._accepted(QUERIED, table.bindings(aor, now), now, answer)
+            return self._accepted(QUERIED, table.bindings(aor, now), now, lines, gruu)
         longest = self._rules.contact_max_size
         for contact in contacts:
             uri = contact.uri_text
             if uri == b"*":
-                return self._remove_all(message, contacts, table, aor, now, answer)
+                return self._remove_all(message, contacts, table, aor, now, lines)
             if len(uri) > longest:
                 return refused(*BAD_REQUEST, b"Contact/received too long")
             if plain is None and contact.uri is None:
@@ -203,8 +194,8 @@ class Saving:
         if change.refusal is not None:
             return self._refusal(change, now)
         if path.answer:
-            answer.lines += path.answer
-        outcome = self._accepted(change.result, change.bindings, now, answer)
+            lines += path.answer
+        outcome = self._accepted(change.result, change.bindings, now, lines, gruu)
         outcome.ruids = change.saved
         return outcome
 
@@ -284,7 +275,7 @@ class Saving:
         table: Table,
         aor: bytes,
         now: float,
-        answer: Answer,
+        lines: tuple[bytes, ...],
     ) -> Outcome:
         if len(contacts) > 1:
             return refused(*BAD_REQUEST, b"* used in contact and more than 1 contact")
@@ -297,7 +288,7 @@ class Saving:
         table.update(aor, change.remove_all)
         if change.refusal is not None:
             return self._refusal(change, now)
-        return self._accepted(change.result, [], now, answer)
+        return self._accepted(change.result, [], now, lines, None)
 
     def _change(
         self,
@@ -321,12 +312,17 @@ class Saving:
         )  # fmt: skip
 
     def _accepted(
-        self, result: int, bindings: list[Binding], now: float, answer: Answer
+        self,
+        result: int,
+        bindings: list[Binding],
+        now: float,
+        lines: tuple[bytes, ...],
+        gruu: GruuMaker | None,
     ) -> Outcome:
         if not bindings:
-            return Outcome(result, 200, b"OK", [*answer.lines])
-        line = contact_header(bindings, now, self._received_name, answer.gruu)
-        return Outcome(result, 200, b"OK", [line, *answer.lines])
+            return Outcome(result, 200, b"OK", [*lines])
+        line = contact_header(bindings, now, self._received_name, gruu)
+        return Outcome(result, 200, b"OK", [line, *lines])
 
     def _refusal(self, change: Change, now: float) -> Outcome:
         text = change.refusal or b""
