@@ -104,14 +104,23 @@ class DialogStore:
         """Give the h_entry of a Call-ID."""
         return zlib.crc32(call_id) % self._size
 
+    def number(self, dialog: Dialog) -> None:
+        """Give a new dialog the numbers that `create` is to store it under."""
+        dialog.h_entry = self.entry(dialog.call_id)
+        while not dialog.h_id:
+            dialog.h_id = self._first + self._step * getrandbits(self._bits)
+
     def create(self, dialog: Dialog) -> Dialog | None:
-        """Store a new dialog, set its h_entry and h_id and give it; None when there is no room."""
+        """Store a new dialog, set its h_entry and h_id and give it; None when there is no room.
+
+        An h_id that it has already stays, unless another one has it.
+        """
         entry = self.entry(dialog.call_id)
         prefix = _ENTRY.pack(entry)
         with self._map.locked(prefix):
             taken = {_NUMBERS.unpack_from(found.key)[1] for found in self._map.matching(prefix)}
             # A random number: a request of a dialog long gone must not find a later one.
-            identity = 0
+            identity = dialog.h_id
             while not identity or identity in taken:
                 identity = self._first + self._step * getrandbits(self._bits)
             dialog.h_entry = entry

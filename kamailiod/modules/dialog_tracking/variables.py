@@ -50,7 +50,11 @@ class DialogVariables(Module):
         """A field of the dialog."""
         dialog = attached_dialog(context)
         getter = _FIELDS.get(inner)
-        return getter(dialog) if dialog is not None and getter is not None else None
+        if dialog is None or getter is None:
+            return None
+        if not dialog.h_id:
+            self.store.number(dialog)  # it is not stored yet, and the script asks for its numbers
+        return getter(dialog)
 
     @pseudo_variable("dlg_ctx", setter="set_dialog_context")
     def dialog_context(self, context: Context, inner: bytes, index: object) -> Value:

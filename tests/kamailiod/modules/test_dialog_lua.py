@@ -183,3 +183,17 @@ def test_the_variables_of_a_dialog(call: ProxiedCall, lua: LuaCalls, within: Con
     assert accessors[b"$DLG_status"].get(within) == 4
     assert accessors[b"$DLG_lifetime"].get(within) == 0
     assert accessors[b"$DLG_count"].get(within) == 1
+
+
+def test_the_numbers_are_known_before_the_dialog_is_stored(call: ProxiedCall) -> None:
+    accessors = call.services.variables.accessors
+    call.services.variables.register_module(call.dialogs)
+    seen: list[object] = []
+
+    def prepare(context: Context) -> None:
+        call.dialogs.dlg_manage(context)
+        seen.extend(accessors[b"$dlg(%s)" % name].get(context) for name in (b"h_entry", b"h_id"))
+
+    call.prepare = prepare
+    call.request(b"INVITE")
+    assert seen == [call.dialog.h_entry, call.dialog.h_id]

@@ -199,3 +199,14 @@ def test_before_the_answer_the_callees_tag_is_one_of_several(records):
     early.state = 4
     store.put(early)
     assert store.find(b"abc@host", b"f1", b"of-another-fork") is None
+
+
+def test_numbers_may_be_given_before(records):
+    store = DialogStore(records, 16)
+    first, second = Dialog(b"a"), Dialog(b"a")
+    store.number(first)
+    numbers = (first.h_entry, first.h_id)
+    second.h_id = first.h_id
+    assert store.create(first) is first
+    assert (first.h_entry, first.h_id) == numbers
+    assert store.create(second).h_id != first.h_id
