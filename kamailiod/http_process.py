@@ -107,4 +107,4 @@ class HttpProcess:
 
     def _registered(self) -> Iterable[LocationCounts]:
         usrloc = self._services.modules.get("usrloc")
-        return usrloc.locations.counts().values() if isinstance(usrloc, Usrloc) else ()
+        return (usrloc.locations.total(),) if isinstance(usrloc, Usrloc) else ()
