@@ -32,6 +32,7 @@ _COMMENT = re.compile(rb"([1-6][0-9]{2})(?:\s+(.*))?\Z", re.DOTALL)
 _ROWS = 10_000
 """How many rows of a process wait for a database that is away."""
 
+_GATHER_SECONDS = 0.1
 _LAST_SECONDS = 1.0
 
 
@@ -131,4 +132,5 @@ class Acc(Module):
     def _open_queue(self, rank: int, lost: Callable[[], object] = lambda: None) -> None:
         assert self._spooled is not None
         database = self.services.databases.database(self.params.db_url)
-        self._queue = WriteQueue(database, _ROWS, lost, Spool(self._spooled, rank))
+        spool = Spool(self._spooled, rank)
+        self._queue = WriteQueue(database, _ROWS, lost, spool, _GATHER_SECONDS)

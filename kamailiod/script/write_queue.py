@@ -36,12 +36,13 @@ class WriteQueue:
     (before `start`) rows only gather; to be used in one process.
 
     With a `spool` the rows survive the process, and what a killed one left is taken over.  Nobody
-    knows how far the last of them came: a row may have a statement of its own for that case.
+    knows how far the last of them came: a row may have a statement of its own for that case.  Rows
+    that may come late are written every `gather` seconds, which makes each cheaper.
     """
 
     __slots__ = (
-        "_database", "_limit", "_loop", "_lost", "_one_by_one", "_rows", "_spool", "_task",
-        "_writing",
+        "_database", "_gather", "_limit", "_loop", "_lost", "_one_by_one", "_rows", "_spool",
+        "_task", "_writing",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +51,9 @@ class WriteQueue:
         limit: int,
         lost: Callable[[], object],
         spool: Spool | None = None,
+        gather: float = 0.0,
     ) -> None:
+        self._gather = gather
         self._database = database
         self._limit = limit
         self._lost = lost
@@ -122,6 +125,8 @@ class WriteQueue:
         try:
             pause = _FIRST_PAUSE
             while self._rows and self._loop is not None:
+                if self._gather:
+                    await asyncio.sleep(self._gather)
                 if await self._write_some():
                     pause = _FIRST_PAUSE
                 elif self._loop is not None:

@@ -87,8 +87,9 @@ def loop_closed(services: FakeServices) -> Iterator[None]:
     services.loop.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kamailiod.modules.acc._GATHER_SECONDS", 0.001)
     monkeypatch.setattr("kamailiod.script.write_queue._FIRST_PAUSE", 0.002)
     monkeypatch.setattr("kamailiod.script.write_queue._LONGEST_PAUSE", 0.002)
 
@@ -242,9 +243,7 @@ def test_functions_from_lua(services: FakeServices, url: str) -> None:
     assert [re.sub(".*;code=", "", line) for line in lines] == [";reason=hello", "486;reason=busy"]
 
 
-def test_a_dead_database_loses_nothing(
-    services: FakeServices, url: str, tmp_path: Path, quick: None
-) -> None:
+def test_a_dead_database_loses_nothing(services: FakeServices, url: str, tmp_path: Path) -> None:
     call = Recorded(services, url, tables=False)
     for number in range(5):
         call.call_id = b"call-%d" % number

@@ -156,6 +156,21 @@ def test_a_refused_row_blocks_no_other(world: World) -> None:
     assert world.database.bulks == [3, 2], "those behind them together again"
 
 
+def test_rows_may_be_gathered(world: World) -> None:
+    queue = WriteQueue(cast(Database, world.database), 9, list, gather=0.01)
+    queue.start(world.loop)
+    queue.put(INSERT, {"name": "a"})
+    world.turn()
+    queue.put(INSERT, {"name": "b"})
+    while queue.pending:
+        world.turn(0.001)
+    assert world.database.bulks == [2]
+    queue.put(INSERT, {"name": "c"})
+    world.turn()
+    assert queue.drain_blocking(1.0), "the end does not wait for more"
+    assert world.database.written == ["a", "b", "c"]
+
+
 def test_rows_survive_the_death_of_their_process(services: FakeServices) -> None:
     records = services.hash_map("spool", 16, 0.1)
     before = WriteQueue(cast(Database, FakeDatabase()), 9, list, Spool(records, 1))
