@@ -92,7 +92,11 @@ class Rr(Module):
         """Stay in the path of the dialog; -1 when called a second time."""
         return self._record(context, b"", ())
 
-    @kemi("rr.record_route_params", native=(), routes=Route.REQUEST | Route.BRANCH | Route.FAILURE)
+    @kemi(
+        "rr.record_route_params",
+        native="record_route",
+        routes=Route.REQUEST | Route.BRANCH | Route.FAILURE,
+    )
     def record_route_params(self, context: Context, parameters: bytes) -> int:
         """Do as record_route, with further parameters on the line."""
         return self._record(context, parameters, ())
@@ -200,8 +204,12 @@ class Rr(Module):
         routes = _routes(context.message)
         return routes[0][1].uri_text if routes else None
 
-    @kemi("rr.loose_route", "rr.loose_route_preloaded", native=("loose_route",),
-          routes=Route.REQUEST)  # fmt: skip
+    @kemi(
+        "rr.loose_route",
+        "rr.loose_route_preloaded",
+        native=("loose_route", "loose_route_preloaded"),
+        routes=Route.REQUEST,
+    )
     def loose_route(self, context: Context) -> int:
         """Follow the Route headers (RFC 3261 16.4, 16.12); 1 when there were any, else -1."""
         return self._follow(context, strict=True)

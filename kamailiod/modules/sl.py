@@ -98,7 +98,11 @@ class Sl(Module):
         self._acked()
         return True
 
-    @kemi("sl.sl_send_reply", routes=Route.REQUEST | Route.FAILURE | Route.ONREPLY | Route.EVENT)
+    @kemi(
+        "sl.sl_send_reply",
+        native=("sl_send_reply", "sl_reply"),
+        routes=Route.REQUEST | Route.FAILURE | Route.ONREPLY | Route.EVENT,
+    )
     def sl_send_reply(self, context: Context, code: int, reason: bytes) -> int:
         """Answer a request statelessly; 1 when sent, -1 when not (an ACK, or answered already)."""
         message = context.message

@@ -79,6 +79,26 @@ class RelayingElsewhere:
         """Do as t_relay, over TLS, to a host and port if given."""
         return self._relay_over(context, b"tls", host, port)
 
+    @kemi(native=("t_relay", "t_forward_nonack"), routes=_ROUTES, waits=True)
+    def t_relay_at(self, context: Context, host: bytes, port: int) -> int | Wait:
+        """Do as t_relay, to a host and port over the transport of the next hop."""
+        uri = parse_uri(context.next_hop)
+        transport = uri.transport if uri is not None else b""
+        return self._relay_over(context, transport or b"udp", host, port)
+
+    @kemi(native="t_forward_nonack_uri", routes=Route.REQUEST, waits=True)
+    def t_forward_nonack_uri(self, context: Context) -> int | Wait:
+        """Do as t_relay, for a request that is no ACK; -1 for an ACK."""
+        return -1 if context.message.method == b"ACK" else self.t_relay(context)
+
+    @kemi(native="t_relay_cancel", routes=Route.REQUEST)
+    def t_relay_cancel(self, context: Context) -> int:
+        """Relay a CANCEL whose INVITE is here and end the script: 0; 1 when there is no INVITE."""
+        if context.message.method != b"CANCEL" or not self.relay.cancel(context):
+            return 1
+        context.relayed = True
+        return 0
+
     def _relay_over(
         self, context: Context, transport: bytes, host: bytes, port: int
     ) -> int | Wait:
@@ -87,10 +107,17 @@ class RelayingElsewhere:
         return self.t_relay_to_proto(context, transport)
 
     def _relay_by(self, context: Context, uri: bytes) -> int | Wait:
+        before = [(branch, branch.destination) for branch in context.branches]
+        destination = context.destination
         context.destination = uri
         for branch in context.branches:
             branch.destination = uri
-        return self.t_relay(context)
+        result = self.t_relay(context)
+        if isinstance(result, int) and result < 0:
+            context.destination = destination
+            for branch, old in before:
+                branch.destination = old
+        return result
 
     @kemi("tm.t_replicate", routes=Route.REQUEST, waits=True)
     def t_replicate(self, context: Context, uri: bytes = b"") -> int | Wait:
@@ -109,6 +136,27 @@ class RelayingElsewhere:
             return self._send_copy(context, branch, await found)
 
         return Wait(resolve_and_send)
+
+    @kemi(native=("t_replicate", "t_replicate_udp"), routes=Route.REQUEST, waits=True)
+    def t_replicate_udp(self, context: Context, host: bytes, port: int) -> int | Wait:
+        """Send a copy of the request over UDP to a host and port."""
+        return self._replicate_over(context, b"udp", host, port)
+
+    @kemi(native="t_replicate_tcp", routes=Route.REQUEST, waits=True)
+    def t_replicate_tcp(self, context: Context, host: bytes, port: int) -> int | Wait:
+        """Send a copy of the request over TCP to a host and port."""
+        return self._replicate_over(context, b"tcp", host, port)
+
+    @kemi(native="t_replicate_tls", routes=Route.REQUEST, waits=True)
+    def t_replicate_tls(self, context: Context, host: bytes, port: int) -> int | Wait:
+        """Send a copy of the request over TLS to a host and port."""
+        return self._replicate_over(context, b"tls", host, port)
+
+    def _replicate_over(
+        self, context: Context, transport: bytes, host: bytes, port: int
+    ) -> int | Wait:
+        uri = _address_uri(transport, host, port)
+        return -1 if uri is None else self.t_replicate(context, uri)
 
     def _send_copy(
         self, context: Context, branch: Branch, found: Sequence[Choice] | None

@@ -386,3 +386,38 @@ def test_a_branch_that_times_out_has_failed(world: ProxyWorld, lua: LuaCalls) ->
     assert seen == [408]
     assert world.finals == [408]
     world.request(b"ACK")
+
+
+def test_native_forms(world: ProxyWorld) -> None:
+    tm = world.tm
+
+    def route(context: Context) -> None:
+        if context.message.method == b"CANCEL":
+            assert tm.t_relay_cancel(context) == 0
+        else:
+            assert tm.t_relay_cancel(context) == 1
+            assert tm.t_replicate_udp(context, b"127.0.0.1", 6005) == 1
+            assert tm.t_replicate_tcp(context, b"", 6005) == -1
+            assert tm.t_replicate_tls(context, b"no host", 1) == -1
+            assert tm.t_relay_to_tls(context, b"127.0.0.1", 6006) == -478
+            assert tm.t_relay_to_tcp(context, b"127.0.0.1", 6006) == -478
+            assert tm.t_relay_at(context, b"127.0.0.1", 6007) == 1
+
+    script(world, route)
+    world.invite()
+    assert world.methods(6005) == world.methods(6007) == [b"INVITE"]
+    world.answer(486, port=6005)
+    world.answer(180, port=6007)
+    world.request(b"CANCEL")
+    world.answer(200, port=6007, method=b"CANCEL")
+    world.answer(487, port=6007)
+    world.request(b"ACK")
+
+
+def test_forwarding_what_is_no_ack(world: ProxyWorld) -> None:
+    results: list[object] = []
+    script(world, lambda context: results.append(world.tm.t_forward_nonack_uri(context)))
+    world.request(b"OPTIONS")
+    world.request(b"ACK", b"other", call_id=b"other")
+    assert results == [1, -1]
+    world.answer(200, method=b"OPTIONS")
