@@ -17,7 +17,7 @@ from kamailiod.modules.registration.locations import Locations
 from kamailiod.script.database import Database, Outcome, Parameters
 from shm import Binding, ChangeJournal, Entry
 
-_SLICE = 1000
+_SLICE = 4000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from kamailiod.modules.registration.contact_variables import (
 )
 from kamailiod.modules.registration.script_config import ScriptConfig
 from kamailiod.modules.usrloc import Usrloc
-from kamailiod.script.context import Context, Route
+from kamailiod.script.context import Context, Route, Value
 from kamailiod.script.module import kemi
 from kamailiod.sip.uri import parse_uri
 from lua import Wait
@@ -183,6 +183,16 @@ class ContactFunctions(ContactVariables):
         """Forget the contacts fetched for a profile; 1 also when there are none."""
         free_profile(context, profile)
         return OK
+
+    @kemi("registrar.ulc_rget", native=())
+    def ulc_rget(self, context: Context, profile: bytes, attribute: bytes) -> Value:
+        """Return what $ulc(profile=>attribute) is: aor, domain or count of what was fetched."""
+        return self.fetched_contact(context, b"%b=>%b" % (profile, attribute), None)
+
+    @kemi("registrar.ulc_cget", native=())
+    def ulc_cget(self, context: Context, profile: bytes, attribute: bytes, index: int) -> Value:
+        """Return what $(ulc(profile=>attribute)[index]) is."""
+        return self.fetched_contact(context, b"%b=>%b" % (profile, attribute), index)
 
     @kemi("registrar.reg_from_user", waits=True)
     def reg_from_user(

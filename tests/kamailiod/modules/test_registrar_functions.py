@@ -183,6 +183,8 @@ def test_fetched_contacts(start: Start, services: FakeServices) -> None:
     assert isinstance(expires, int) and isinstance(modified, int)
     assert 299 <= expires - modified <= 301
     assert str(attribute("ruid")).startswith("b'uloc-")
+    assert lua(context, "return KSR.registrar.ulc_rget('p', 'count')") == 2
+    assert lua(context, "return KSR.registrar.ulc_cget('p', 'addr', 1)") == b"sip:b@h"
     assert lua(context, "return KSR.registrar.reg_free_contacts('p')") == 1
     assert attribute("addr") is None
     assert lua(context, "return KSR.registrar.reg_free_contacts('other')") == 1

@@ -148,3 +148,39 @@ def test_processes_register_the_same_user(store, records, fork):
     found = sorted((binding.contact, binding.cseq) for binding in store.bindings(b"alice", 0))
     assert found == [(b"0", 299), (b"1", 299), (b"2", 299)]
     records.verify()
+
+
+def test_a_backing_adds_what_is_not_there(store):
+    def by_cseq(bindings):
+        bindings.sort(key=lambda binding: binding.cseq)
+
+    assert store.add(b"alice", [ALICE._replace(cseq=9), ALICE._replace(cseq=8, ruid=b"2")], by_cseq)
+    store.update(b"alice", lambda old: [old[0], old[1]._replace(cseq=30)])
+    known, new = ALICE._replace(cseq=1), ALICE._replace(cseq=20, ruid=b"3")
+    assert store.add(b"alice", [known, new], by_cseq)
+    found = [(binding.ruid, binding.cseq) for binding in store.bindings(b"alice", 0)]
+    assert found == [(b"2", 8), (b"3", 20), (ALICE.ruid, 30)]
+
+
+def test_an_address_of_record_is_found_by_its_hash(store, records):
+    other = LocationStore(records, b"other")
+    for number in range(100):
+        store.update(b"user%d" % number, add(ALICE))
+        other.update(b"user%d" % number, add(ALICE))
+    found = store.of_hash(store.hash_of(b"user7"))
+    assert (b"user7", [ALICE]) in found
+    assert len(found) < 10
+    assert all(aor.startswith(b"user") for aor, _ in found)
+
+
+def test_the_map_knows_how_many_bindings_it_holds(make_map):
+    records = make_map(weigh=LocationStore.weigh)
+    store = LocationStore(records, b"location")
+    records.put(b"else", b"of no weight")
+    store.update(b"alice", add(ALICE, ALICE))
+    store.update(b"bob", add(*[ALICE] * 300))
+    assert (len(records), records.weight()) == (3, 302)
+    store.update(b"alice", lambda old: old[:1])
+    store.remove(b"bob")
+    assert records.weight() == 1
+    records.verify()
