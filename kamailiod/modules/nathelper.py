@@ -101,8 +101,10 @@ class Nathelper(Module):
             return
         services = self.services
         if rank == -1:
-            locations = services.module(Usrloc).locations
-            self._pings = Pings(self._rules(), locations, self._have_sent)
+            usrloc = services.module(Usrloc)
+            self._pings = Pings(
+                self._rules(), usrloc.locations, usrloc.contacts, self._have_sent
+            )
             services.timers.every(1.0, self._second)
         elif rank > 0:
             params = self.params

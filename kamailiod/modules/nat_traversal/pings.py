@@ -13,6 +13,9 @@ from kamailiod.modules.registration.routing import next_hop
 from kamailiod.sip.uri import parse_uri
 from shm import Binding, LocationStore
 
+Contacts = Callable[[int], Iterator[tuple[bytes, bytes, Binding]]]
+"""Gives (table, address-of-record, contact) of all contacts that have some flags."""
+
 
 @dataclass(frozen=True, slots=True)
 class PingRules:
@@ -60,15 +63,19 @@ class Ping:
 class Pings:
     """Goes through all contacts once an interval, an even share of them each second."""
 
-    __slots__ = ("_left", "_locations", "_passed", "_per_second", "_round", "_rules", "_send")
+    __slots__ = (
+        "_contacts", "_left", "_locations", "_passed", "_per_second", "_round", "_rules", "_send",
+    )  # fmt: skip
 
     def __init__(
-        self, rules: PingRules, locations: Locations, send: Callable[[Ping], object]
-    ) -> None:
+        self, rules: PingRules, locations: Locations, contacts: Contacts,
+        send: Callable[[Ping], object],
+    ) -> None:  # fmt: skip
         self._rules = rules
         self._locations = locations
+        self._contacts = contacts
         self._send = send
-        self._round: Iterator[tuple[LocationStore, bytes, Binding]] = iter(())
+        self._round: Iterator[tuple[bytes, bytes, Binding]] = iter(())
         self._left = 0
         self._passed = 0
         self._per_second = 0
@@ -79,9 +86,9 @@ class Pings:
             self._begin()
         self._left -= 1
         share = self._per_second
-        for table, aor, binding in self._round:
+        for name, aor, binding in self._round:
             self._passed += 1
-            self._look(table, aor, binding, now)
+            self._look(name, aor, binding, now)
             share -= 1
             if not share and self._left:
                 return
@@ -89,22 +96,12 @@ class Pings:
     def _begin(self) -> None:
         # As many as went by in the round before; in the last second of a round, all others.
         self._left = max(self._rules.interval, 1)
-        expected = self._passed or self._count()
+        expected = self._passed or self._locations.total().contacts
         self._per_second = -(-expected // self._left) or 1
         self._passed = 0
-        self._round = self._contacts()
+        self._round = self._contacts(self._rules.nat_flag if self._rules.nated_only else 0)
 
-    def _count(self) -> int:
-        return sum(counts.contacts for counts in self._locations.counts().values())
-
-    def _contacts(self) -> Iterator[tuple[LocationStore, bytes, Binding]]:
-        for name in self._locations.names():
-            table = self._locations.table(name)
-            for aor, bindings in table.items():
-                for binding in bindings:
-                    yield table, aor, binding
-
-    def _look(self, table: LocationStore, aor: bytes, binding: Binding, now: float) -> None:
+    def _look(self, name: bytes, aor: bytes, binding: Binding, now: float) -> None:
         rules = self._rules
         if (binding.expires and binding.expires <= now) or not rules.is_pinged(binding):
             return
@@ -115,6 +112,7 @@ class Pings:
         if not rules.is_pinged_by_sip(binding):
             self._send(Ping(hop, binding.socket))
             return
+        table = self._locations.table(name)
         if rules.keepalive_timeout and _last_heard(binding) + rules.keepalive_timeout < now:
             expire(table, aor, binding.ruid, int(now))
             return
