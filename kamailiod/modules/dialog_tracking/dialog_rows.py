@@ -25,10 +25,9 @@ class DialogRows:
     """The two tables as a config names them; statements have `:name` parameters."""
 
     def __init__(self, params: DialogParams) -> None:
-        names = {field: identifier(str(getattr(params, modparam))) for field, modparam in _COLUMNS}
-        names |= {"iflags": "iflags", "request_uri": "req_uri", "xdata": "xdata"}
+        named = _column_names(params)
         self._table = identifier(params.table_name)
-        self._columns = names
+        self._columns = {field: identifier(name) for field, name in named.items()}
         self._variables = identifier(params.vars_table_name)
         self._entry = identifier(params.vars_h_entry_column)
         self._id = identifier(params.vars_h_id_column)
@@ -90,9 +89,8 @@ class DialogRows:
         parameters: dict[str, object] = {}
         lists = []
         for number, dialog in enumerate(dialogs):
-            values = {f"{name}_{number}": value for name, value in _values(dialog).items()}
-            parameters |= values
-            lists.append(f"({', '.join(':' + name for name in values)})")
+            parameters |= {f"{name}_{number}": value for name, value in _values(dialog).items()}
+            lists.append(f"({', '.join(f':{name}_{number}' for name in self._columns)})")
         return f"INSERT INTO {self._table} ({columns}) VALUES {', '.join(lists)}", parameters
 
     def update(self, dialog: Dialog) -> Statement:
@@ -135,33 +133,48 @@ class DialogRows:
         return (f"DELETE FROM {self._table}", {}), (f"DELETE FROM {self._variables}", {})
 
 
-_COLUMNS = (
-    ("h_entry", "h_entry_column"), ("h_id", "h_id_column"), ("call_id", "call_id_column"),
-    ("from_uri", "from_uri_column"), ("from_tag", "from_tag_column"),
-    ("to_uri", "to_uri_column"), ("to_tag", "to_tag_column"),
-    ("from_cseq", "from_cseq_column"), ("to_cseq", "to_cseq_column"),
-    ("from_route_set", "from_route_column"), ("to_route_set", "to_route_column"),
-    ("from_contact", "from_contact_column"), ("to_contact", "to_contact_column"),
-    ("from_socket", "from_sock_column"), ("to_socket", "to_sock_column"),
-    ("state", "state_column"), ("start_time", "start_time_column"),
-    ("expires", "timeout_column"), ("sflags", "sflags_column"),
-    ("toroute", "toroute_name_column"),
-)  # fmt: skip
 _KEYS = ("h_entry", "h_id")
 _NUMBERS = ("h_entry", "h_id", "state", "start_time", "expires", "sflags")
-_TEXTS = (*(name for name, _ in _COLUMNS if name not in _NUMBERS), "request_uri")
+_TEXTS = (
+    "call_id", "from_uri", "from_tag", "to_uri", "to_tag", "from_cseq", "to_cseq",
+    "from_route_set", "to_route_set", "from_contact", "to_contact", "from_socket", "to_socket",
+    "toroute", "request_uri",
+)  # fmt: skip
+
+
+def _column_names(params: DialogParams) -> dict[str, str]:
+    # By field of the record, in the order of the table; the last three have no modparam.
+    return {
+        "h_entry": params.h_entry_column,
+        "h_id": params.h_id_column,
+        "call_id": params.call_id_column,
+        "from_uri": params.from_uri_column,
+        "from_tag": params.from_tag_column,
+        "to_uri": params.to_uri_column,
+        "to_tag": params.to_tag_column,
+        "from_cseq": params.from_cseq_column,
+        "to_cseq": params.to_cseq_column,
+        "from_route_set": params.from_route_column,
+        "to_route_set": params.to_route_column,
+        "from_contact": params.from_contact_column,
+        "to_contact": params.to_contact_column,
+        "from_socket": params.from_sock_column,
+        "to_socket": params.to_sock_column,
+        "state": params.state_column,
+        "start_time": params.start_time_column,
+        "expires": params.timeout_column,
+        "sflags": params.sflags_column,
+        "toroute": params.toroute_name_column,
+        "iflags": "iflags",
+        "request_uri": "req_uri",
+        "xdata": "xdata",
+    }
 
 
 def _values(dialog: Dialog) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for name, _ in _COLUMNS:
-        value = getattr(dialog, name)
-        values[name] = int(value) if name in _NUMBERS else _text(value)
-    return values | {
-        "iflags": dialog.flags,
-        "request_uri": _text(dialog.request_uri),
-        "xdata": _xdata(dialog.profiles),
-    }
+    values: dict[str, object] = {name: int(getattr(dialog, name)) for name in _NUMBERS}
+    values |= {name: _text(getattr(dialog, name)) for name in _TEXTS}
+    return values | {"iflags": dialog.flags, "xdata": _xdata(dialog.profiles)}
 
 
 def _delete(table: str, entry: str, identity: str, numbers: Sequence[tuple[int, int]]) -> Statement:
