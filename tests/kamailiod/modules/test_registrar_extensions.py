@@ -72,8 +72,8 @@ def test_the_first_hop_must_know_outbound(phone_of: MakePhone) -> None:
     for path in ([], ["Path: <sip:p;lr>"], ["Path: <sip:p;lr;ob>, <sip:edge;lr>"]):
         result = phone.register(FLOW, headers=[SECOND_VIA, *OUTBOUND, *path])
         assert result == (-1, "439 First Hop Lacks Outbound Support", "")
-    path = "Path: <sip:p;lr>, <sip:edge;lr;ob>"
-    assert phone.register(FLOW, headers=[SECOND_VIA, *OUTBOUND, path])[:2] == (1, "200 OK")
+    good = "Path: <sip:p;lr>, <sip:edge;lr;ob>"
+    assert phone.register(FLOW, headers=[SECOND_VIA, *OUTBOUND, good])[:2] == (1, "200 OK")
 
 
 def test_reg_id_without_outbound(phone_of: MakePhone) -> None:
