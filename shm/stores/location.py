@@ -14,8 +14,8 @@ from zlib import crc32
 
 import msgpack
 
-from shm.errors import RecordError
 from shm.change import KEEP, Change
+from shm.errors import RecordError
 from shm.hashmap import HashMap
 
 _VERSION: Final = 2
