@@ -55,6 +55,7 @@ class Acc(Module):
         self._tm = services.module(Tm)
         self._dialogs = services.module(Dialogs) if params.cdr_enable else None
         self._queue: WriteQueue
+        self._call_queue: WriteQueue
         self._spooled: HashMap | None = None
         self._transactions: TransactionAccounting
         self._calls: CallAccounting
@@ -65,9 +66,11 @@ class Acc(Module):
         lines = LogLines(params, services.variables, services.log)
         rows = None
         if params.db_url:
-            rows = Rows(params, services.variables, lambda: self._queue)
+            rows = Rows(
+                params, services.variables, lambda: self._queue, lambda: self._call_queue
+            )
             self._spooled = services.hash_map("acc", 1024, 0.03)
-            self._open_queue(0)
+            self._open_queues(0)
         self._transactions = TransactionAccounting(params, lines, rows, self._rr, self._now)
         self._calls = CallAccounting(params, lines, rows, self._now)
         if self._transactions.is_used:
@@ -82,12 +85,17 @@ class Acc(Module):
         self._transactions.count_missed = counter("acc:missed")
         self._calls.count = counter("acc:cdrs")
         if self._spooled is not None and rank != 0:
-            self._open_queue(rank, counter("acc:db_lost"))
+            self._open_queues(rank, counter("acc:db_lost"))
             self._queue.start(self.services.loop)
+            self._call_queue.start(self.services.loop)
 
     def child_exit(self, rank: int) -> None:
         """Write what is not written yet."""
-        if self._spooled is not None and not self._queue.drain_blocking(_LAST_SECONDS):
+        if self._spooled is None:
+            return
+        queues = (self._queue, self._call_queue)
+        drained = [queue.drain_blocking(_LAST_SECONDS / 2) for queue in queues]
+        if not all(drained):
             self.services.log.error("acc", "rows are lost: the database is away at the end")
 
     @kemi("acc.setflag", native=())
@@ -129,8 +137,10 @@ class Acc(Module):
     def _now(self) -> float:
         return self.clock()
 
-    def _open_queue(self, rank: int, lost: Callable[[], object] = lambda: None) -> None:
+    def _open_queues(self, rank: int, lost: Callable[[], object] = lambda: None) -> None:
         assert self._spooled is not None
         database = self.services.databases.database(self.params.db_url)
-        spool = Spool(self._spooled, rank)
-        self._queue = WriteQueue(database, _ROWS, lost, spool, _GATHER_SECONDS)
+        self._queue, self._call_queue = (
+            WriteQueue(database, _ROWS, lost, Spool(self._spooled, number), _GATHER_SECONDS)
+            for number in (2 * rank, 2 * rank + 1)
+        )

@@ -37,7 +37,7 @@ class WriteQueue:
 
     With a `spool` the rows survive the process, and what a killed one left is taken over.  Nobody
     knows how far the last of them came: a row may have a statement of its own for that case.  Rows
-    that may come late are written every `gather` seconds, which makes each cheaper.
+    that may come late wait `gather` seconds for others like them, which makes each cheaper.
     """
 
     __slots__ = (
@@ -124,9 +124,9 @@ class WriteQueue:
     async def _drain(self) -> None:
         try:
             pause = _FIRST_PAUSE
+            if self._gather:
+                await asyncio.sleep(self._gather)
             while self._rows and self._loop is not None:
-                if self._gather:
-                    await asyncio.sleep(self._gather)
                 if await self._write_some():
                     pause = _FIRST_PAUSE
                 elif self._loop is not None:

@@ -27,12 +27,17 @@ _SIZES = {column.name: column.size for t in TABLES if t.name == "acc" for column
 
 
 class Rows:
-    """Queues rows of transactions and of calls."""
+    """Queues rows of transactions and of calls.
+
+    Each has a queue of its own: rows of one table one after the other are written together.
+    """
 
     def __init__(
-        self, params: AccParams, variables: PseudoVariables, queue: Callable[[], WriteQueue]
-    ) -> None:
+        self, params: AccParams, variables: PseudoVariables, queue: Callable[[], WriteQueue],
+        call_queue: Callable[[], WriteQueue],
+    ) -> None:  # fmt: skip
         self._queue = queue
+        self._call_queue = call_queue
         self._scheme = parse_url(params.db_url).scheme
         self._column_time = column_time(self._scheme)
         self._times = TimeAttributes(params)
@@ -93,7 +98,7 @@ class Rows:
             return
         row: list[object] = [self._column_time(start), self._column_time(end), round(duration, 3)]
         row += [_stored(value, self._cdr_null) for value in self._cdr_extra.values(context)]
-        _put(self._queue(), insert, row)
+        _put(self._call_queue(), insert, row)
 
 
 def column_time(scheme: str) -> Callable[[float], object]:

@@ -52,7 +52,7 @@ class Recorded(ProxiedCall):
         """Let the queue have its rows written."""
 
         async def settled() -> None:
-            while self.acc._queue.pending:
+            while self.acc._queue.pending or self.acc._call_queue.pending:
                 await asyncio.sleep(0.002)
 
         self.services.loop.run_until_complete(asyncio.wait_for(settled(), 10))
