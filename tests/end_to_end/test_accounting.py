@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from kamailiod.script.table_layouts import create_tables
 from tests.end_to_end.kemi import Kemi
 from tests.end_to_end.running_server import RunningServer
@@ -68,7 +70,11 @@ def establish(alice: Peer, bob: Peer) -> Call:
 
 
 def is_another(server: RunningServer, rank: int, pid: int) -> bool:
-    return server.worker(rank).pid != pid
+    try:
+        return server.worker(rank).pid != pid
+    except psutil.NoSuchProcess:
+        # The dead one went while its name was read.
+        return False
 
 
 def end(alice: Peer, bob: Peer, dialog: Call) -> None:
