@@ -1,0 +1,1 @@
+"""HTTP requests that scripts wait for: what both HTTP client modules are made of."""
