@@ -31,6 +31,7 @@ class Exchange:
     def __init__(
         self, sessions: Sessions, request: HttpRequest, profile: Profile, target: Target
     ) -> None:
+        self._loop = sessions.loop
         self._session = sessions.session(profile.pooling)
         self._request = request
         self._profile = profile
@@ -61,7 +62,7 @@ class Exchange:
             data=self._request.body or None, allow_redirects=self._profile.redirects,
             max_redirects=_REDIRECTS, **self._options(url),
         ) as response:  # fmt: skip
-            self.times[b"starttransfer"] = self._session.loop.time()
+            self.times[b"starttransfer"] = self._loop.time()
             return HttpAnswer(
                 status=response.status,
                 reason=(response.reason or "").encode("utf-8", "surrogateescape"),

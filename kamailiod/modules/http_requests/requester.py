@@ -55,13 +55,17 @@ class Requester:
         try:
             return await self._ask(sessions, request, profile, target)
         finally:
-            sessions.close()
+            await sessions.close()
 
     def close(self) -> None:
-        """End the connections that are kept."""
-        if self._sessions is not None:
-            self._sessions.close()
-            self._sessions = None
+        """End the connections that are kept, when the process's loop does no longer run."""
+        sessions, self._sessions = self._sessions, None
+        if sessions is None:
+            return
+        if sessions.loop.is_closed() or sessions.loop.is_running():
+            sessions.abandon()
+        else:
+            sessions.loop.run_until_complete(sessions.close())
 
     def _kept(self, loop: AbstractEventLoop) -> Sessions:
         if self._sessions is None or self._sessions.loop is not loop:

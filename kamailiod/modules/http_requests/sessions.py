@@ -42,11 +42,15 @@ class Sessions:
             found = self._sessions[pooling] = self._make(pooling)
         return found
 
-    def close(self) -> None:
-        """End all connections at once, without a word to the servers."""
+    async def close(self) -> None:
+        """End all connections."""
         for session in self._sessions.values():
-            if session.connector is not None and not self.loop.is_closed():
-                session.connector.close()
+            await session.close()
+        self._sessions.clear()
+
+    def abandon(self) -> None:
+        """Forget the connections of a loop that has ended."""
+        for session in self._sessions.values():
             session.detach()
         self._sessions.clear()
 
