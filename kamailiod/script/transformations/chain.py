@@ -11,6 +11,7 @@ from kamailiod.script.context import Context, Value
 from kamailiod.script.transformations import (
     address,
     alias,
+    document,
     escape,
     hashing,
     line,
@@ -44,6 +45,7 @@ OPERATIONS: dict[bytes, Operation] = {
     **value.OPERATIONS,
     **number.OPERATIONS,
     **url.OPERATIONS,
+    **document.OPERATIONS,
     **socket.OPERATIONS,
 }
 """All operations by full name, `s.len`."""

@@ -1,0 +1,1 @@
+"""JSON documents of scripts: places in them, and their values as variables hold them."""

@@ -1,0 +1,1 @@
+"""Who may watch whom: the rules that presentities keep in XCAP documents."""
