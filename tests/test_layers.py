@@ -252,4 +252,6 @@ def test_every_file_opens_with_a_docstring() -> None:
 
 
 def test_every_file_is_named_after_something() -> None:
-    assert not [relative(path) for path in tracked() if path.stem in NAMES_THAT_SAY_NOTHING]
+    # A module has Kamailio's name, and one of Kamailio's is "utils".
+    ours = [path for path in tracked() if path.parent != ROOT / "kamailiod" / "modules"]
+    assert not [relative(path) for path in ours if path.stem in NAMES_THAT_SAY_NOTHING]

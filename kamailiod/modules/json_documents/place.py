@@ -6,6 +6,7 @@ Owns the grammar of paths as Kamailio's jansson module reads them.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from kamailiod.modules.json_documents.document import DocumentError, Node
 
@@ -91,7 +92,7 @@ def append(document: Node, path: str, value: Node) -> None:
 
 def _walk(document: Node, way: list[Step], last: Step) -> Node:
     node = document
-    for step, following in zip(way, [*way[1:], last], strict=True):
+    for step, following in pairwise((*way, last)):
         missing = isinstance(node, dict) and isinstance(step, str) and step not in node
         if missing and step and isinstance(following, str):
             assert isinstance(node, dict) and isinstance(step, str)  # it is missing there
