@@ -31,12 +31,14 @@ class HttpServer:
     `asked` holds the requests; `stall` answers nothing before the server ends.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.asked: list[Asked] = []
         self.answers: dict[str, Handler] = {}
         self.connections: set[object] = set()
         self._tls = tls
-        self._socket = socket.create_server((host, 0))
+        self._socket = socket.create_server((host, port))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http{'s' if tls else ''}://{host}:{self.port}"
         self._loop = asyncio.new_event_loop()
