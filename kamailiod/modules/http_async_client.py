@@ -110,6 +110,8 @@ class HttpAsyncClient(AnswerVariables):
         """Count in this process's cells from now on."""
         counter = self.services.statistics.counter
         self._count = {name.partition(":")[2]: counter(name) for name in self.statistics}
+        if rank > 0:
+            self._requester.prepare_soon()
 
     def child_exit(self, rank: int) -> None:
         """Give up what is under way."""

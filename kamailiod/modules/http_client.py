@@ -156,6 +156,8 @@ class HttpClient(AnswerVariables):
         self._bad = statistics.counter("httpclient:connfail")
         if rank == 0:
             statistics.counter(_CONNECTIONS)(len(self._connections))
+        if rank > 0:
+            self._requester.prepare_soon()
 
     def child_exit(self, rank: int) -> None:
         """End the connections that are kept."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kamailiod.modules.http_requests.sessions import Sessions
 
 _PACKAGE = "kamailiod.modules.http_requests"
+_QUIET_SECONDS = 0.5
 
 
 class Requester:
@@ -33,6 +34,7 @@ class Requester:
         self._loop = loop
         self._sessions: Sessions | None = None
         self._ready = False
+        self._preparing: asyncio.Future[None] | None = None
 
     async def ask(self, request: HttpRequest, profile: Profile) -> HttpAnswer:
         """Return the answer to a request, or libcurl's error for what went wrong.
@@ -44,10 +46,7 @@ class Requester:
         except TargetError as error:
             return HttpAnswer(error.number)
         if not self._ready:
-            # In threads, so that the process goes on meanwhile.
-            await asyncio.to_thread(importlib.import_module, f"{_PACKAGE}.failures")
-            await asyncio.to_thread(importlib.import_module, f"{_PACKAGE}.exchange")
-            self._ready = True
+            await self._prepare()
         running = asyncio.get_running_loop()
         if running is self._loop():
             return await self._ask(self._kept(running), request, profile, target)
@@ -57,8 +56,25 @@ class Requester:
         finally:
             await sessions.close()
 
+    def prepare_soon(self) -> None:
+        """Import the HTTP library before it is asked for, when the process is up and serving."""
+        loop = self._loop()
+        if loop is not None:
+            loop.call_later(_QUIET_SECONDS, self._begin_to_prepare)
+
+    def _begin_to_prepare(self) -> None:
+        self._preparing = asyncio.ensure_future(self._prepare())
+
+    async def _prepare(self) -> None:
+        # In a thread, so that the process goes on meanwhile.
+        for name in ("failures", "exchange"):
+            await asyncio.to_thread(importlib.import_module, f"{_PACKAGE}.{name}")
+        self._ready = True
+
     def close(self) -> None:
         """End the connections that are kept, when the process's loop does no longer run."""
+        if self._preparing is not None:
+            self._preparing.cancel()
         sessions, self._sessions = self._sessions, None
         if sessions is None:
             return
