@@ -8,7 +8,8 @@ from __future__ import annotations
 import runpy
 import sys
 
-PARTS = ("hot_path", "lua_calls", "shared_memory", "kill_store", "soak", "killed_workers")
+PARTS = ("hot_path", "lua_calls", "shared_memory", "kill_store", "soak", "killed_workers",
+         "waiting_http")  # fmt: skip
 
 
 def main() -> None:

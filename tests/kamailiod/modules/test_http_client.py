@@ -536,6 +536,16 @@ def test_tls_to_a_server_without(services: FakeServices, server: HttpServer) -> 
     assert world(f'query("https://127.0.0.1:{server.port}/", "$var(r)")')[0] == 35
 
 
+def test_a_request_before_the_fork(services: FakeServices, server: HttpServer) -> None:
+    """mod_init has no loop: each request runs on one of its own, and leaves nothing behind."""
+    world = World(services, keep_connections=1)
+    assert services.loop is None
+    for _ in range(2):
+        wait = world.module.get(invite(), f"{server.url}/lines".encode())
+        assert asyncio.run(wait.awaitable_factory()) == b"line1\r\nline2\n"  # type: ignore[attr-defined]  # a Wait
+    assert len(server.connections) == 2
+
+
 def test_kept_connections(services: FakeServices, server: HttpServer) -> None:
     world = World(services, keep_connections=1)
 
