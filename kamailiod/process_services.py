@@ -57,7 +57,9 @@ class ProcessServices:
         self.config_file = config_file
         self.rank = 0
         self.variables = PseudoVariables(log)
-        self.databases = Databases(lambda: self.loop, log)
+        self.databases = Databases(
+            lambda: self.loop, log, lambda: self.worker_count
+        )
         self.modules: dict[str, Module] = {}
         self.segments: list[Segment] = []
         self.maps: dict[str, HashMap] = {}

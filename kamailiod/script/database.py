@@ -22,6 +22,28 @@ Parameters = Mapping[str, object]
 TIMEOUT = 2.0
 """Seconds after which a statement is given up."""
 
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What any statement gave: its columns' names (none without a result set), rows, changes."""
+
+    columns: tuple[str, ...] = ()
+    rows: Sequence[Row] = ()
+    affected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """How a process uses a kind of database servers; `connections` is the most of one database.
+
+    `connect` are arguments of the driver for each connection.
+    """
+
+    connections: int = 0
+    timeout: float = TIMEOUT
+    connect_timeout: float = TIMEOUT
+    connect: Mapping[str, object] = field(default_factory=dict)
+
 # db_url = scheme "://" [ user [ ":" password ] "@" host [ ":" port ] ] "/" name
 _URL = re.compile(
     r"(?P<scheme>[a-z_]+)://"
@@ -78,6 +100,15 @@ class Database(Protocol):
     async def write_many(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
         """Do what `write` does for many rows at once: all of them are written, or none."""
 
+    async def query(
+        self, statement: str, values: Sequence[object] | None = None
+    ) -> QueryResult | None:
+        """Run and commit any statement as it is; None when it failed, was refused or took too long.
+
+        With `values` (texts, numbers, None) each `?` outside of quotes and comments stands for one.
+        A refused statement says nothing of the database: it is logged by its kind.
+        """
+
     def fetch_blocking(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Do what `fetch` does where nothing may wait: in mod_init, at the end of a process."""
 
@@ -117,6 +148,15 @@ class Health:
         """Take note of a write that it will never take: the database itself works."""
         self.good()
         self._log.error("database", f"{self._name} refuses a row: {reason}")
+
+    def refused_statement(self, reason: str) -> None:
+        """Take note of a statement that is wrong: the database itself works."""
+        self.good()
+        self._log.error("database", f"{self._name} refuses a statement: {reason}")
+
+    def too_slow(self, seconds: float) -> None:
+        """Take note of a statement that was given up: it may be the statement's own fault."""
+        self._log.error("database", f"{self._name}: a statement took more than {seconds:g} s")
 
 
 SCHEMES = ("sqlite", "mysql", "postgres", "postgresql")

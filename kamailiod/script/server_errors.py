@@ -6,6 +6,8 @@ the URL with its password.
 
 from __future__ import annotations
 
+import contextlib
+
 # https://www.postgresql.org/docs/15/errcodes-appendix.html: unsupported, data, constraint, syntax.
 _REFUSED_CLASSES = ("0A", "22", "23", "42")
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -19,18 +21,33 @@ _REFUSED_NUMBERS = frozenset(
     )
 )  # fmt: skip
 
+# Connection, resources, an operator's doing, the system, authorization: not the statement's fault.
+_AWAY_CLASSES = ("08", "53", "57", "58", "XX", "28", "3D", "F0")
+# Of connections and passwords, a lock waited for too long, a shutdown, a full disk.
+_AWAY_NUMBERS = frozenset(
+    (1021, 1040, 1042, 1043, 1044, 1045, 1049, 1053, 1077, 1079, 1080, 1114, 1129, 1130, 1135,
+     1152, 1153, 1158, 1159, 1160, 1161, 1203, 1205, 1226, 1927)
+)  # fmt: skip
+_FULL = ("53300", "1040", "1203", "1226")
+
 
 def failures() -> tuple[type[Exception], ...]:
     """Return the exceptions that mean: the statement failed. Loads SQLAlchemy."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    found: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, TimeoutError, ImportError)
-    try:
+    found: tuple[type[Exception], ...] = (
+        SQLAlchemyError, OSError, TimeoutError, ImportError, EOFError, ValueError,
+    )  # fmt: skip
+    # While they connect, and for statements as they are, their errors come as they are.
+    with contextlib.suppress(ImportError):
         import asyncpg
-    except ImportError:
-        return found
-    # While it connects, its errors come as they are.
-    return (*found, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+        found += (asyncpg.PostgresError, asyncpg.InterfaceError)
+    with contextlib.suppress(ImportError):
+        import pymysql  # type: ignore[import-untyped]  # it has no types
+
+        found += (pymysql.MySQLError,)
+    return found
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -42,6 +59,23 @@ def is_refusal(error: BaseException) -> bool:
     if number:
         return number in _REFUSED_NUMBERS
     return _is_unfit_value(error)
+
+
+def is_statement_fault(error: BaseException) -> bool:
+    """Whether the server works and has refused this very statement of a script."""
+    state = sql_state(error)
+    if state:
+        return state[:2] not in _AWAY_CLASSES
+    number = _number(error)
+    if number:
+        # The client's own numbers (2000 to 2999) are all of lost connections.
+        return number not in _AWAY_NUMBERS and not 2000 <= number < 3000 and number >= 1000
+    return isinstance(error, ValueError | TypeError) or _is_unfit_value(error)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the server has all the connections that it allows."""
+    return (sql_state(error) or str(_number(error))) in _FULL
 
 
 def kind_of(error: BaseException) -> str:
@@ -59,8 +93,8 @@ def sql_state(error: BaseException) -> str:
 
 
 def _number(error: BaseException) -> int:
-    original = getattr(error, "orig", None)
-    number = original.args[0] if original is not None and original.args else 0
+    original = getattr(error, "orig", None) or error
+    number = original.args[0] if original.args else 0
     return number if isinstance(number, int) else 0
 
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kamailiod.script.database import TIMEOUT, Health, Outcome, Parameters, Row
+from kamailiod.script.database import TIMEOUT, Health, Outcome, Parameters, QueryResult, Row
+from kamailiod.script.sqlite_queries import SqliteQueries
 
 _AGAIN_SECONDS = 0.02
 _LOOK_SECONDS = 1.0
@@ -40,6 +41,7 @@ class SqliteDatabase:
         self._reader: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._look_again = 0.0
+        self._queries = SqliteQueries(path)
 
     def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return the rows of a query; None when the file is locked or broken just now."""
@@ -90,6 +92,29 @@ class SqliteDatabase:
         """Run a statement with each of the rows in a thread, all or none; what became of it."""
         loop = self._loop()
         return await loop.run_in_executor(None, self.write_many_blocking, statement, rows)
+
+    async def query(
+        self, statement: str, values: Sequence[object] | None = None
+    ) -> QueryResult | None:
+        """Run and commit any statement in a thread, for up to TIMEOUT; None when it failed."""
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(
+                None, self._queries.run, statement, values, TIMEOUT
+            )
+        except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
+            self._query_failed(error)
+            return None
+        self._health.good()
+        return result
+
+    def _query_failed(self, error: Exception) -> None:
+        if _error_code(error) == sqlite3.SQLITE_INTERRUPT:
+            self._health.too_slow(TIMEOUT)
+        elif isinstance(error, OSError) or _is_away(error):
+            self._health.bad(_one_line(error))
+        else:
+            self._health.refused_statement(_one_line(error))
 
     def write_blocking(self, statement: str, parameters: Parameters) -> Outcome:
         """Run and commit a statement, blocking for up to TIMEOUT; may be called in any thread."""
@@ -181,8 +206,20 @@ def create_file(path: str, statements: Sequence[str]) -> None:
 
 
 def _is_busy(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in _BUSY
+    return _error_code(error) in _BUSY
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not _is_refusal(error)
+
+
+def _error_code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _one_line(error: Exception) -> str:
+    # SQLite quotes the statement, which may hold what a peer sent.
+    return "".join(c if c.isprintable() else " " for c in str(error))[:200]
 
 
 def _is_refusal(error: sqlite3.Error) -> bool:

@@ -18,6 +18,7 @@ from kamailiod.script.transformations import (
     number,
     parameters,
     socket,
+    sql,
     string,
     substitution,
     uri,
@@ -47,6 +48,7 @@ OPERATIONS: dict[bytes, Operation] = {
     **url.OPERATIONS,
     **document.OPERATIONS,
     **socket.OPERATIONS,
+    **sql.OPERATIONS,
 }
 """All operations by full name, `s.len`."""
 

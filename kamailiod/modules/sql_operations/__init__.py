@@ -1,0 +1,1 @@
+"""What sqlops is made of: connections by name, results of requests, queries in the background."""
