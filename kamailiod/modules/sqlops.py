@@ -89,7 +89,7 @@ class Sqlops(Module):
         taken = self._keeper(context, result, OK, NO_ROWS)
         return self._run(context, connection, query, taken, result)
 
-    @kemi("sqlops.sql_query_bind", waits=True)
+    @kemi("sqlops.sql_query_bind", native=(), waits=True)
     def sql_query_bind(
         self, context: Context, connection: bytes, query: bytes, result: bytes,
         value1: object = None, value2: object = None, value3: object = None,
@@ -103,9 +103,20 @@ class Sqlops(Module):
         NULL.  The result is kept as sql_query keeps it.
         """
         given = (value1, value2, value3, value4, value5, value6, value7, value8)
-        values = [_bound(value) for value in given]
         taken = self._keeper(context, result, 0, 0)
-        return self._run(context, connection, query, taken, result, values)
+        return self._run(context, connection, query, taken, result, list(map(_bound, given)))
+
+    @kemi(native="sql_query_bind", waits=True)
+    def native_sql_query_bind(
+        self, context: Context, connection: bytes, query: bytes, result: bytes,
+        value1: object = None, value2: object = None, value3: object = None,
+        value4: object = None, value5: object = None, value6: object = None,
+        value7: object = None, value8: object = None,
+    ) -> int | Wait:  # fmt: skip
+        """Do as KSR.sqlops.sql_query_bind: 1 there are rows, 2 there are none, -1 it failed."""
+        given = (value1, value2, value3, value4, value5, value6, value7, value8)
+        taken = self._keeper(context, result, OK, NO_ROWS)
+        return self._run(context, connection, query, taken, result, list(map(_bound, given)))
 
     @kemi("sqlops.sql_xquery", native=(), waits=True)
     def sql_xquery(

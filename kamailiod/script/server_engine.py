@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from kamailiod.script.database import DatabaseOptions, DatabaseUrl
@@ -28,7 +29,12 @@ def load_drivers(scheme: str) -> None:
     import sqlalchemy.ext.asyncio  # noqa: F401  # what is loaded is what the engine will need
 
     with contextlib.suppress(ImportError):
-        importlib.import_module("aiomysql" if scheme == "mysql" else "asyncpg")
+        if scheme != "mysql":
+            importlib.import_module("asyncpg")
+            return
+        driver = importlib.import_module("aiomysql")
+        # The server's warnings quote values; Python would print them.
+        warnings.simplefilter("ignore", driver.Warning)
 
 
 def make_engine(url: DatabaseUrl, options: DatabaseOptions, seconds: float) -> AsyncEngine:
