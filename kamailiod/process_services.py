@@ -22,6 +22,7 @@ from kamailiod.script.engine import Engine
 from kamailiod.script.log import Log
 from kamailiod.script.module import Module
 from kamailiod.script.pseudovariables import PseudoVariables
+from kamailiod.script.redis_servers import RedisServers
 from kamailiod.sip.message import parse
 from shm import HashMap, Segment
 from shm.layout import PAYLOAD, WORD
@@ -58,7 +59,7 @@ class ProcessServices:
         self.rank = 0
         self.variables = PseudoVariables(log)
         self.databases = Databases(
-            lambda: self.loop, log, lambda: self.worker_count
+            lambda: getattr(self, "loop", None), log, lambda: self.worker_count
         )
         self.modules: dict[str, Module] = {}
         self.segments: list[Segment] = []

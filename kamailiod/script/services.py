@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kamailiod.script.log import Log
     from kamailiod.script.module import Module
     from kamailiod.script.pseudovariables import PseudoVariables
+    from kamailiod.script.redis_servers import RedisServers
     from shm import HashMap
     from workers import TimerWheel
 
@@ -93,6 +94,7 @@ class Services(Protocol):
     network: Network
     variables: PseudoVariables
     databases: Databases
+    redis: RedisServers
     defines: Mapping[str, str]
     rank: int
     worker_count: int

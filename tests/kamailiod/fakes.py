@@ -16,6 +16,7 @@ from kamailiod.script.context import Context, Route
 from kamailiod.script.databases import Databases
 from kamailiod.script.log import DEBUG, Log
 from kamailiod.script.module import Module
+from kamailiod.script.redis_servers import RedisServers
 from kamailiod.sip.message import parse
 from shm import HashMap, Segment
 from shm.layout import PAYLOAD, WORD
@@ -134,6 +135,7 @@ class FakeServices:
         self.maps: dict[str, HashMap] = {}
         self.loop: Any = None
         self.databases = Databases(lambda: self.loop, self.log)
+        self.redis = RedisServers(lambda: self.loop, self.log)
         self._variables: Any = None
 
     @property
