@@ -57,7 +57,9 @@ class Sqlops(Module):
         self._targets = lru_cache(maxsize=1024)(self._compiled)
 
     def child_init(self, rank: int) -> None:
-        """Let queries run in the background of each process."""
+        """Let queries run in the background of each process that has a loop."""
+        if rank == 0:
+            return
         for connection in self._connections.values():
             connection.queue.start(self.services.loop)
 

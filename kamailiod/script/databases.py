@@ -27,14 +27,14 @@ _MOST, _FEWEST = 32, 4
 
 
 class Databases:
-    """The databases of one process; `loop` gives its event loop, after the fork.
+    """The databases of one process; `loop` gives its event loop, None before the fork.
 
     `workers` gives how many processes share what a server allows.
     """
 
     def __init__(
         self,
-        loop: Callable[[], AbstractEventLoop],
+        loop: Callable[[], AbstractEventLoop | None],
         log: Log,
         workers: Callable[[], int] = lambda: 1,
     ) -> None:
@@ -58,7 +58,7 @@ class Databases:
     def _make(self, url: DatabaseUrl) -> Database:
         health = Health(self._log, str(url))
         if url.scheme == "sqlite":
-            return SqliteDatabase(url.name, self._loop, health)
+            return SqliteDatabase(url.name, health)
         return ServerDatabase(url, health, self._loop, lambda: self._options_of(url.scheme))
 
     def _options_of(self, scheme: str) -> DatabaseOptions:

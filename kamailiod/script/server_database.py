@@ -51,7 +51,7 @@ class ServerDatabase:
         self,
         url: DatabaseUrl,
         health: Health,
-        home: Callable[[], asyncio.AbstractEventLoop],
+        home: Callable[[], asyncio.AbstractEventLoop | None],
         options: Callable[[], DatabaseOptions] = DatabaseOptions,
     ) -> None:
         self._url = url

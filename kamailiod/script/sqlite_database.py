@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kamailiod.script.database import TIMEOUT, Health, Outcome, Parameters, QueryResult, Row
@@ -32,11 +32,8 @@ _REFUSALS = (
 class SqliteDatabase:
     """One SQLite file, opened when first used, and again within a second of being replaced."""
 
-    def __init__(
-        self, path: str, loop: Callable[[], asyncio.AbstractEventLoop], health: Health
-    ) -> None:
+    def __init__(self, path: str, health: Health) -> None:
         self._path = path
-        self._loop = loop
         self._health = health
         self._reader: sqlite3.Connection | None = None
         self._file = (0, 0)
@@ -55,14 +52,14 @@ class SqliteDatabase:
 
     async def fetch(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
         """Return the rows of a query, waiting for locks up to TIMEOUT; None when it failed."""
-        deadline = self._loop().time() + TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 rows: list[Row] = self._connection().execute(statement, parameters).fetchall()
                 self._health.good()
                 return rows
             except (sqlite3.Error, OSError) as error:
-                if not _is_busy(error) or self._loop().time() > deadline:
+                if not _is_busy(error) or time.monotonic() > deadline:
                     self._failed(error)
                     self._health.bad(str(error))
                     return None
@@ -70,7 +67,7 @@ class SqliteDatabase:
 
     async def execute(self, statement: str, parameters: Parameters) -> int | None:
         """Run and commit a statement in a thread; how many rows changed, None when it failed."""
-        loop = self._loop()
+        loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self.execute_blocking, statement, parameters)
 
     def execute_blocking(self, statement: str, parameters: Parameters) -> int | None:
@@ -85,12 +82,12 @@ class SqliteDatabase:
 
     async def write(self, statement: str, parameters: Parameters) -> Outcome:
         """Run and commit a statement in a thread; what became of it."""
-        loop = self._loop()
+        loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self.write_blocking, statement, parameters)
 
     async def write_many(self, statement: str, rows: Sequence[Parameters]) -> Outcome:
         """Run a statement with each of the rows in a thread, all or none; what became of it."""
-        loop = self._loop()
+        loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self.write_many_blocking, statement, rows)
 
     async def query(

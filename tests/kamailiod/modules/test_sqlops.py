@@ -116,9 +116,10 @@ def test_a_statement_that_is_wrong_says_nothing_of_the_database(world: SqlWorld)
 
 
 def test_a_text_goes_to_the_database_as_it_is(world: SqlWorld) -> None:
-    query = "SELECT '100%s :name %(x)s ? ?? $1 \xe4', credit FROM accounts WHERE username LIKE 'al%'"
+    text = "100%s :name %(x)s ? ?? $1 \xe4"
+    query = f"SELECT '{text}', credit FROM accounts WHERE username LIKE 'al%'"
     assert world.lua(f'return q.sql_query("db", "{query}", "ra")') == 0
-    assert world.pv(b"$dbr(ra=>[0,0])") == "100%s :name %(x)s ? ?? $1 \xe4".encode()
+    assert world.pv(b"$dbr(ra=>[0,0])") == text.encode()
     assert world.pv(b"$dbr(ra=>[0,1])") == 5
 
 
@@ -132,8 +133,8 @@ def test_values_of_every_type(world: SqlWorld) -> None:
         "SELECT ''": b"",
     }
     if "sqlite" not in world.url:
-        queries["SELECT CAST('2026-01-02 03:04:05' AS %s)" % (
-            "DATETIME" if "mysql" in world.url else "TIMESTAMP")] = b"2026-01-02 03:04:05"  # fmt: skip
+        kind = "DATETIME" if "mysql" in world.url else "TIMESTAMP"
+        queries[f"SELECT CAST('2026-01-02 03:04:05' AS {kind})"] = b"2026-01-02 03:04:05"
         queries["SELECT 1 = 1"] = 1
     for query, expected in queries.items():
         assert world.lua(f'return q.sql_query("db", "{query}", "ra")') == 0
