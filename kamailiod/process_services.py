@@ -61,6 +61,7 @@ class ProcessServices:
         self.databases = Databases(
             lambda: getattr(self, "loop", None), log, lambda: self.worker_count
         )
+        self.redis = RedisServers(lambda: getattr(self, "loop", None), log)
         self.modules: dict[str, Module] = {}
         self.segments: list[Segment] = []
         self.maps: dict[str, HashMap] = {}
