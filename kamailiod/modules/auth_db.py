@@ -20,6 +20,7 @@ from kamailiod.modules.authentication.check import (
     USER_MISMATCH,
     Authorization,
 )
+from kamailiod.modules.authentication.credential_cache import CredentialCache, cache_key
 from kamailiod.modules.authentication.subscribers import TABLE, Found, Subscribers
 from kamailiod.script.context import Context, Route
 from kamailiod.script.database import DatabaseError, Row, parse_url
@@ -39,7 +40,11 @@ WITH_DOMAIN = 1
 
 @dataclass(frozen=True, slots=True)
 class AuthDbParams(Params):
-    """Kamailio's modparams of auth_db."""
+    """Kamailio's modparams of auth_db, and our own `credentials_cache`.
+
+    For so many seconds a user's row counts without asking the database again, which may be away
+    meanwhile; 0 asks each time.
+    """
 
     db_url: str = "mysql://kamailioro:kamailioro@localhost/kamailio"
     user_column: str = "username"
@@ -51,6 +56,12 @@ class AuthDbParams(Params):
     load_credentials: str = ""
     version_table: int = 1
     force_generate_avps: int = 0
+    credentials_cache: int = 0
+
+
+_CACHE_SHARE = 0.05
+_CACHE_BUCKETS = 16384
+_PURGE_SECONDS = 10.0
 
 
 class AuthDb(Module):
@@ -71,6 +82,7 @@ class AuthDb(Module):
         self._hashed = not params.calculate_ha1
         self._subscribers: Subscribers
         self._subscribers_with_domain: Subscribers
+        self._cache: CredentialCache | None = None
 
     def mod_init(self) -> None:
         """Check the modparams; make the tables of a SQLite file that has none."""
@@ -81,6 +93,15 @@ class AuthDb(Module):
         user, domain = params.user_column, params.domain_column
         self._subscribers = Subscribers(database, user, domain, bool(params.use_domain))
         self._subscribers_with_domain = Subscribers(database, user, domain, True)
+        if params.credentials_cache > 0:
+            records = self.services.hash_map("auth_db", _CACHE_BUCKETS, _CACHE_SHARE)
+            generation = self.services.words("auth_db_generation", 1)
+            self._cache = CredentialCache(records, generation, params.credentials_cache)
+
+    def child_init(self, rank: int) -> None:
+        """Let the timer process give back what the cache needs no longer."""
+        if rank == -1 and self._cache is not None:
+            self.services.timers.every(_PURGE_SECONDS, self._cache.purge)
 
     def create_tables(self) -> None:
         """Make Kamailio's subscriber and version tables, unless they are there."""
@@ -150,7 +171,10 @@ class AuthDb(Module):
             raise RpcFault(400, "a user and a password are needed")
         if not domain and self._hashed:
             raise RpcFault(400, "a domain is needed while calculate_ha1 is 0")
-        if not await self._subscribers.add(name, domain, password):
+        added = await self._subscribers.add(name, domain, password)
+        if self._cache is not None:
+            self._cache.remove(name, domain)
+        if not added:
             raise RpcFault(500, "the database failed")
         return ""
 
@@ -159,11 +183,25 @@ class AuthDb(Module):
         """Remove a subscriber; `user` may be user@domain."""
         name, _, own_domain = user.partition("@")
         removed = await self._subscribers.remove(name, domain or own_domain)
+        if self._cache is not None:
+            self._cache.remove(name, domain or own_domain)
         if removed is None:
             raise RpcFault(500, "the database failed")
         if not removed:
             raise RpcFault(404, "no such subscriber")
         return ""
+
+    @rpc("auth_db.cache_flush")
+    def rpc_cache_flush(self) -> object:
+        """Forget all credentials that credentials_cache keeps."""
+        return {"removed": self._cache.flush() if self._cache is not None else 0}
+
+    @rpc("auth_db.cache_remove")
+    def rpc_cache_remove(self, user: str, domain: str = "") -> object:
+        """Forget one user's credentials, of all domains without one; `user` may be user@domain."""
+        name, _, own_domain = user.partition("@")
+        removed = self._cache.remove(name, domain or own_domain) if self._cache is not None else 0
+        return {"removed": removed}
 
     @rpc("auth_db.list")
     async def rpc_list(self) -> object:
@@ -210,6 +248,13 @@ class AuthDb(Module):
         domain: str,
         found: Found[int],
     ) -> int | Wait:
+        if self._cache is not None:
+            kept = domain if subscribers.with_domain else ""
+            key = cache_key(user, kept, _text(table), columns)
+            row = self._cache.get(key) if key else None
+            if row is not None:
+                return found((row,))
+            found = _keeping(self._cache, key, found)
         try:
             result = subscribers.find(_text(table), columns, user, domain, found)
         except DatabaseError as error:
@@ -246,6 +291,17 @@ class AuthDb(Module):
             if accessor is not None:
                 accessor.set(context, value if isinstance(value, int) else _bytes(value))
         return True
+
+
+def _keeping(cache: CredentialCache, key: bytes, found: Found[int]) -> Found[int]:
+    generation = cache.generation
+
+    def keep(rows: Sequence[Row] | None) -> int:
+        if rows and key:
+            cache.put(key, rows[0], generation)
+        return found(rows)
+
+    return keep
 
 
 def loaded_columns(text: str) -> tuple[tuple[bytes, str], ...]:

@@ -30,7 +30,7 @@ class Subscribers:
         self._database = database
         self._user = identifier(user_column)
         self._domain = identifier(domain_column)
-        self._with_domain = with_domain
+        self.with_domain = with_domain
         self._statements: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def find(
@@ -43,7 +43,7 @@ class Subscribers:
         statement = self._statements.get((table, columns))
         if statement is None:
             statement = self._statements[(table, columns)] = self._statement(table, columns)
-        parameters = {"user": user, "domain": domain} if self._with_domain else {"user": user}
+        parameters = {"user": user, "domain": domain} if self.with_domain else {"user": user}
         rows = self._database.fetch_at_once(statement, parameters)
         if rows is not None:
             return found(rows)
@@ -82,4 +82,4 @@ class Subscribers:
     def _statement(self, table: str, columns: tuple[str, ...]) -> str:
         wanted = ", ".join(map(identifier, columns))
         statement = f"SELECT {wanted} FROM {identifier(table)} WHERE {self._user} = :user"
-        return f"{statement} AND {self._domain} = :domain" if self._with_domain else statement
+        return f"{statement} AND {self._domain} = :domain" if self.with_domain else statement
