@@ -37,6 +37,7 @@ class RedisServer:
         self.certificate = folder / "certificate.pem"
         self.tls = tls
         self.url = f"redis://{self.host}:{self.port}"
+        self.program = ["redis-server"]
         self._arguments = list(arguments)
         if cluster:
             self._arguments += [
@@ -60,7 +61,7 @@ class RedisServer:
         )  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "redis-server", *ports,
+                ["setpriv", "--pdeathsig", "KILL", *self.program, *ports,
                  "--bind", self.host, "--unixsocket", self.unix, "--save", "", "--appendonly", "no",
                  "--dir", str(self.folder), "--logfile", "", *self._arguments],
                 stdout=log, stderr=log, cwd=self.folder,
@@ -166,6 +167,18 @@ def running_redis(
     finally:
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_sentinel() -> Iterator[RedisServer]:
+    """Run a sentinel that watches nothing yet."""
+    with running_redis() as sentinel:
+        sentinel.kill()
+        config = sentinel.folder / "sentinel.conf"
+        config.write_text("sentinel resolve-hostnames yes\n")
+        sentinel.program = ["redis-server", str(config), "--sentinel"]
+        sentinel.start()
+        yield sentinel
 
 
 @pytest.fixture

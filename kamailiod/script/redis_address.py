@@ -34,7 +34,8 @@ class RedisAddress:
 
     `unix` is a socket's path and takes the place of the nodes.  `authorities` is a file or folder
     of certificates that a TLS server's is checked against, empty for the system's; `verify` False
-    leaves out the check.
+    leaves out the check.  With `only_these` a cluster's redirections are followed to the nodes
+    only.  `sentinels` tell which node it is now: the primary of their `group`, or a `replica`.
     """
 
     nodes: tuple[tuple[str, int], ...] = (("127.0.0.1", PORT),)
@@ -46,12 +47,18 @@ class RedisAddress:
     authorities: str = ""
     verify: bool = True
     cluster: bool = False
+    only_these: bool = False
+    sentinels: tuple[tuple[str, int], ...] = ()
+    group: str = ""
+    replica: bool = False
     connect_timeout: float = TIMEOUT
     command_timeout: float = TIMEOUT
 
     def __str__(self) -> str:
         if self.unix:
             return f"unix://{self.unix}"
+        if self.sentinels:
+            return f"redis of the sentinels' group {self.group}"
         scheme = "rediss" if self.tls else "redis"
         return f"{scheme}://{','.join(f'{host}:{port}' for host, port in self.nodes)}/{self.db}"
 
@@ -75,7 +82,7 @@ def parse_redis_url(text: str) -> RedisAddress:
     parts = match.groupdict()
     nodes = tuple(_node(text) for text in (parts.get("hosts") or "127.0.0.1").split(","))
     try:
-        return RedisAddress(
+        address = RedisAddress(
             nodes=nodes,
             unix=unquote(parts.get("path") or ""),
             db=int(parts.get("db") or options.pop("db", "0")),
@@ -87,10 +94,12 @@ def parse_redis_url(text: str) -> RedisAddress:
             cluster=options.pop("cluster", "0") != "0" or len(nodes) > 1,
             connect_timeout=_seconds(options.pop("connect_timeout", "")),
             command_timeout=_seconds(options.pop("timeout", "")),
-            **_none_left(options),
         )
     except ValueError:
         raise RedisAddressError("a URL of a Redis has an option that is no number") from None
+    if options:
+        raise RedisAddressError(f"unknown options in a URL of a Redis: {', '.join(options)}")
+    return address
 
 
 def _node(text: str) -> tuple[str, int]:
@@ -105,9 +114,3 @@ def _seconds(text: str) -> float:
     if not 0 < value < 3600:
         raise ValueError
     return value
-
-
-def _none_left(options: dict[str, str]) -> dict[str, int]:
-    if options:
-        raise RedisAddressError(f"unknown options in a URL of a Redis: {', '.join(options)}")
-    return {}

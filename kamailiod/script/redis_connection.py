@@ -6,7 +6,9 @@ pool and no time-outs; whoever calls bounds the time.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,9 +35,10 @@ LOST: tuple[type[Exception], ...] = (LostConnection, OSError, EOFError)
 class RedisConnection:
     """A connection, made and made again by `connect`."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_address", "_connection")
 
     def __init__(self, address: RedisAddress, host: str, port: int) -> None:
+        self._address = address
         self._connection = _connection(address, host, port)
 
     @property
@@ -44,7 +47,12 @@ class RedisConnection:
         return bool(self._connection.is_connected)
 
     async def connect(self) -> None:
-        """Connect, give user and password and choose the database; raises FAILURES."""
+        """Connect, give user and password and choose the database; raises FAILURES.
+
+        Where there are sentinels they are asked for the node before.
+        """
+        if self._address.sentinels:
+            self._connection = _connection(self._address, *await _found(self._address))
         await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py's own
 
     async def exchange(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
@@ -98,6 +106,41 @@ class _ReplyParser(_AsyncRESP2Parser):
             count = int(rest)
             return None if count < 0 else [await self._read_response() for _ in range(count)]
         raise InvalidResponse("not a reply of a Redis")
+
+
+async def _found(address: RedisAddress) -> tuple[str, int]:
+    # https://redis.io/docs/latest/develop/reference/sentinel-clients/
+    words: tuple[Argument, ...] = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.group)
+    if address.replica:
+        words = ("SENTINEL", "REPLICAS", address.group)
+    share = address.connect_timeout / (len(address.sentinels) + 1)
+    for host, port in address.sentinels:
+        sentinel = RedisConnection(RedisAddress(), host, port)
+        try:
+            async with asyncio.timeout(share):
+                await sentinel.connect()
+                [reply] = await sentinel.exchange([words])
+        except FAILURES:
+            continue
+        finally:
+            await sentinel.close()
+        for host_and_port in _replicas(reply) if address.replica else [reply]:
+            if isinstance(host_and_port, list):
+                name, number = (word for word in host_and_port if isinstance(word, bytes))
+                return name.decode(), int(number)
+    raise LostConnection(f"no sentinel knows a node of the group {address.group}")
+
+
+def _replicas(reply: Reply) -> list[Reply]:
+    """Return address and port of the replicas that are not down, in an order by chance."""
+    found: list[Reply] = []
+    for entry in reply if isinstance(reply, list) else ():
+        if isinstance(entry, list):
+            known: dict[Any, Any] = dict(zip(entry[::2], entry[1::2], strict=False))
+            if b"down" not in known.get(b"flags", b"") and b"ip" in known and b"port" in known:
+                found.append([known[b"ip"], known[b"port"]])
+    random.shuffle(found)
+    return found
 
 
 def _connection(address: RedisAddress, host: str, port: int) -> AbstractConnection:

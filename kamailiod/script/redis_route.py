@@ -114,6 +114,8 @@ class ClusterRoute:
         """Send commands to a node, whatever their keys; raises FAILURES."""
         pool = self._pools.get(node)
         if pool is None:
+            if self._address.only_these:
+                raise RedisFailure("the cluster has a node that is not among those given")
             if len(self._pools) >= _MOST_NODES:
                 raise RedisFailure("a cluster of too many nodes")
             pool = self._pools[node] = RedisPool(self._address, *node)
