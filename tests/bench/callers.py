@@ -15,10 +15,14 @@ _FIRST_REPEAT, _LONGEST_REPEAT = 0.5, 4.0
 
 @dataclass(slots=True)
 class Report:
-    """What came of the calls: seconds of those that got 200, codes of the others, 0 for none."""
+    """What came of the calls: seconds of those that got 200, codes of the others, 0 for none.
+
+    `slowest_failure` is how many seconds the latest of the other answers took.
+    """
 
     seconds: list[float] = field(default_factory=list)
     failures: dict[int, int] = field(default_factory=dict)
+    slowest_failure: float = 0.0
 
     def __str__(self) -> str:
         good = len(self.seconds)
@@ -115,6 +119,7 @@ class Callers(asyncio.DatagramProtocol):
             report.seconds.append(loop.time() - start)
         else:
             report.failures[code] = report.failures.get(code, 0) + 1
+            report.slowest_failure = max(report.slowest_failure, loop.time() - start)
 
     async def _invite(self, name: bytes) -> None:
         pause = _FIRST_REPEAT
