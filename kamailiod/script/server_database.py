@@ -31,6 +31,7 @@ from kamailiod.script.server_errors import (
     kind_of,
 )
 from kamailiod.script.server_query import run_on_mysql, run_on_postgres
+from kamailiod.script.shrinking_engine import ShrinkingEngine
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -58,7 +59,7 @@ class ServerDatabase:
         self._health = health
         self._home = home
         self._options = options
-        self._engine: AsyncEngine | None = None
+        self._engine: ShrinkingEngine | None = None
         self._loading: asyncio.Future[None] | None = None
 
     def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
@@ -141,7 +142,7 @@ class ServerDatabase:
         """Close all connections; the next statement opens new ones."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await engine.dispose()
+            await engine.close()
 
     async def _fetch(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         from sqlalchemy import text
@@ -226,5 +227,6 @@ class ServerDatabase:
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
-            self._engine = make_engine(self._url, self._options(), self._seconds())
-        return self._engine
+            options, seconds = self._options(), self._seconds()
+            self._engine = ShrinkingEngine(lambda: make_engine(self._url, options, seconds))
+        return self._engine.current()

@@ -34,7 +34,7 @@ class SqlWorld:
 
     def __init__(self, services: FakeServices, url: str, **params: Any) -> None:
         self.services = services
-        services.loop = asyncio.new_event_loop()
+        self.loop = services.loop = asyncio.new_event_loop()
         self.url = url
         connections = [f"db=>{url}", *params.pop("sqlcon", ())]
         self.module: Sqlops = services.load(Sqlops, sqlcon=connections, **params)
@@ -69,13 +69,12 @@ class SqlWorld:
         return [line for line in self.services.lines if "ERROR" in line]
 
     def close(self) -> None:
-        if self.services.loop is None:
-            return
+        self.services.loop = self.loop
         self.module.child_exit(1)
         for database in self.services.databases._open.values():
             if isinstance(database, ServerDatabase):
                 self.run(database.close())
-        self.services.loop.close()
+        self.loop.close()
 
 
 def url_of(kind: str, request: Any, folder: Path) -> str:

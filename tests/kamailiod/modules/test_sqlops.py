@@ -286,9 +286,9 @@ request_route {
 """
 
 
-def test_native_routes(world: SqlWorld, tmp_path: Path) -> None:
-    calls = NativeCalls(world.services, [world.module], tmp_path, NATIVE)
-    variables = calls.run(world.context).variables
+def test_native_routes(sqlite: SqlWorld, tmp_path: Path) -> None:
+    calls = NativeCalls(sqlite.services, [sqlite.module], tmp_path, NATIVE)
+    variables = calls.run(sqlite.context).variables
     expected = {b"rows": 1, b"first": 7, b"none": 2, b"nores": 3, b"bad": -1, b"upd": 2,
                 b"changed": 2, b"xq": 1, b"xqnone": 2, b"pvq": 1, b"note": b"bob", b"bound": 5,
                 b"async": 1, b"free": 1}  # fmt: skip

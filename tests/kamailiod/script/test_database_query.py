@@ -121,6 +121,29 @@ def test_more_connections_than_the_server_allows(world: World, server: DatabaseS
     assert world.lines == []
 
 
+def test_connections_of_a_burst_are_closed(
+    world: World, server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kamailiod.script.shrinking_engine.PERIOD", 0.2)
+    database = world.databases.database(server.url)
+    assert isinstance(database, ServerDatabase)
+    sleep = SLEEP[server.scheme].format(0.1)
+
+    async def burst() -> None:
+        await asyncio.gather(*(database.query(sleep) for _ in range(10)))
+        engine = database._engine
+        assert engine is not None and engine.open == 10
+        slow = asyncio.ensure_future(database.query(SLEEP[server.scheme].format(1)))
+        async with asyncio.timeout(10):
+            while engine.open > 1 or engine._closing:
+                await asyncio.sleep(0.05)
+                assert await database.query("SELECT 1") is not None
+        assert await slow is not None
+
+    world.loop.run_until_complete(burst())
+    assert world.lines == []
+
+
 def test_what_a_process_may_open(world: World) -> None:
     def most(workers: int, options: DatabaseOptions | None = None) -> int:
         databases = Databases(lambda: None, Log(DEBUG), lambda: workers)
