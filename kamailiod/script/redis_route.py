@@ -8,6 +8,7 @@ whoever calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -81,11 +82,19 @@ class ClusterRoute:
         self._pools = {node: RedisPool(address, *node) for node in address.nodes}
         self._slots: dict[int, Node] = {}
         self._lost: Node | None = None
+        self._doubted = False
+        self._learnt = 0
+        self._learning = asyncio.Lock()
 
     async def exchange(self, commands: Sequence[Command], clock: asyncio.Timeout) -> list[Reply]:
         """Send each command to the owner of its key, together those that go the same way."""
+        from kamailiod.script.redis_connection import LOST
+
         if not self._slots:
             await self._learn()
+        elif self._doubted:
+            with contextlib.suppress(*LOST, RedisFailure):
+                await self._learn()
         groups: dict[Node, list[int]] = {}
         replies: list[Reply] = [None] * len(commands)
         for index, command in enumerate(commands):
@@ -140,7 +149,7 @@ class ClusterRoute:
         except asyncio.CancelledError:
             # Out of time, without a word of it: the next command asks another node first.
             self._lost = node
-            self._slots = {}
+            self._doubted = True
             raise
         return await self.exchange_at(self._owner(slot_of(commands[0])), commands, clock)
 
@@ -170,7 +179,15 @@ class ClusterRoute:
         return found or next(iter(self._slots.values()), self._address.nodes[0])
 
     async def _learn(self) -> None:
-        """Ask the nodes, one after the other, for the map of slots; raises FAILURES."""
+        """Have the map of slots learnt once for all who want it; raises FAILURES."""
+        seen = self._learnt
+        async with self._learning:
+            if self._learnt == seen:
+                self._doubted = False
+                await self._ask_for_slots()
+                self._learnt += 1
+
+    async def _ask_for_slots(self) -> None:
         from kamailiod.script.redis_connection import FAILURES
 
         lost: Exception = RedisFailure("no node of the cluster answers")

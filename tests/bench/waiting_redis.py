@@ -200,7 +200,11 @@ def main() -> int:
     parser.add_argument("--parts", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--alone", action="store_true", help="without Debian's Kamailio")
-    return asyncio.run(run(parser.parse_args()))
+    args = parser.parse_args()
+    if shutil.which("redis-server") is None:
+        print("redis-server is not installed")
+        return 0
+    return asyncio.run(run(args))
 
 
 if __name__ == "__main__":

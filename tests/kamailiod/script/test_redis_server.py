@@ -272,6 +272,25 @@ def test_a_cluster_whose_first_node_is_gone(bench: Bench, redis_cluster: real.Re
     bench.run(url, work)
 
 
+def test_a_cluster_one_of_whose_nodes_hangs(bench: Bench, redis_cluster: real.RedisCluster) -> None:
+    first, second, _ = redis_cluster.nodes
+    theirs = next(f"k{n}" for n in range(1000) if redis_cluster.owner(f"k{n}") is first)
+    ours = next(f"k{n}" for n in range(1000) if redis_cluster.owner(f"k{n}") is second)
+    url = f"redis://{first.host}:{first.port},{second.host}:{second.port}?timeout=1"
+
+    async def work(server: RedisServer) -> None:
+        first.pause()
+        assert await server.command("SET", ours, "v") == b"OK"
+        calls = [server.command("GET", theirs) for _ in range(20)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(one, RedisTimeout) for one in ended)
+        assert await server.command("GET", ours) == b"v"
+        first.resume()
+        assert await server.command("SET", theirs, "w") == b"OK"
+
+    bench.run(url, work)
+
+
 def test_blocking_use_before_the_fork(redis_server: real.RedisServer) -> None:
     lines: list[str] = []
     log = Log(DEBUG, write=lambda level, text: lines.append(text))
