@@ -36,9 +36,12 @@ class Report:
 
 
 class Callee(asyncio.DatagramProtocol):
-    """Answers each INVITE and BYE with 200 at once."""
+    """Answers each INVITE and BYE with 200 at once, an INVITE again until its ACK is there."""
 
     transport: asyncio.DatagramTransport
+
+    def __init__(self) -> None:
+        self._repeats: dict[bytes, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
@@ -49,6 +52,7 @@ class Callee(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         if data.startswith((b"ACK", b"SIP/2.0")):
+            self._stop(_call_id(data))
             return
         lines = [
             line for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")
@@ -58,7 +62,29 @@ class Callee(asyncio.DatagramProtocol):
         tagged = [line + b";tag=callee" if _is_bare_to(line) else line for line in lines]
         contact = b"Contact: <sip:bob@127.0.0.1:%d>" % self.port
         reply = (b"SIP/2.0 200 OK", *tagged, contact, b"Content-Length: 0", b"", b"")
-        self.transport.sendto(b"\r\n".join(reply), address)
+        answer = b"\r\n".join(reply)
+        if data.startswith(b"INVITE"):
+            self._stop(_call_id(data))
+            self._repeat(_call_id(data), answer, address, _FIRST_REPEAT)
+        self.transport.sendto(answer, address)
+
+    def _repeat(self, name: bytes, answer: bytes, address: tuple[str, int], pause: float) -> None:
+        # RFC 3261 13.3.1.4: nobody else repeats a 200 that was lost.
+        def again() -> None:
+            self.transport.sendto(answer, address)
+            self._repeat(name, answer, address, pause * 2)
+
+        if pause > 32 * _FIRST_REPEAT:
+            self._repeats.pop(name, None)
+            return
+        self._repeats[name] = asyncio.get_running_loop().call_later(
+            min(pause, _LONGEST_REPEAT), again
+        )
+
+    def _stop(self, name: bytes) -> None:
+        timer = self._repeats.pop(name, None)
+        if timer is not None:
+            timer.cancel()
 
 
 class Callers(asyncio.DatagramProtocol):
@@ -80,7 +106,7 @@ class Callers(asyncio.DatagramProtocol):
         if not data.startswith(b"SIP/2.0"):
             return
         code = int(data[8:11])
-        name = data.partition(b"\r\nCall-ID: ")[2].partition(b"\r\n")[0]
+        name = _call_id(data)
         if code < 200:
             self._seen.add(name)
             return
@@ -163,6 +189,10 @@ async def measure(
         return await callers.run(rate, seconds)
     finally:
         transport.close()
+
+
+def _call_id(data: bytes) -> bytes:
+    return data.partition(b"\r\nCall-ID: ")[2].partition(b"\r\n")[0]
 
 
 def _is_bare_to(line: bytes) -> bool:
