@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -325,3 +327,8 @@ def test_a_session_keeps_its_connection(bench: Bench, redis_server: real.RedisSe
             assert not many
 
     bench.run(redis_server.url, work)
+
+
+def test_the_library_is_loaded_when_it_is_used() -> None:
+    program = "import sys, kamailiod.modules.ndb_redis; sys.exit('redis' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
