@@ -22,6 +22,7 @@ from kamailiod.script.database import (
     QueryResult,
     Row,
 )
+from kamailiod.script.gate import Gate
 from kamailiod.script.server_engine import load_drivers, make_engine
 from kamailiod.script.server_errors import (
     failures,
@@ -31,7 +32,6 @@ from kamailiod.script.server_errors import (
     kind_of,
 )
 from kamailiod.script.server_query import run_on_mysql, run_on_postgres
-from kamailiod.script.shrinking_engine import ShrinkingEngine
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 0.05
+_FULL_SECONDS = 1.0
 
 
 class ServerDatabase:
@@ -59,7 +60,8 @@ class ServerDatabase:
         self._health = health
         self._home = home
         self._options = options
-        self._engine: ShrinkingEngine | None = None
+        self._engine: AsyncEngine | None = None
+        self._gate = Gate(1)
         self._loading: asyncio.Future[None] | None = None
 
     def fetch_at_once(self, statement: str, parameters: Parameters) -> Sequence[Row] | None:
@@ -142,7 +144,7 @@ class ServerDatabase:
         """Close all connections; the next statement opens new ones."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await engine.close()
+            await engine.dispose()
 
     async def _fetch(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         from sqlalchemy import text
@@ -174,19 +176,23 @@ class ServerDatabase:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection; a server that is full is asked again, until the time-out."""
-        while True:
-            connection = self._opened().connect()
+        engine = self._opened()
+        async with self._gate:
+            connection = await self._started(engine)
             try:
-                await connection.start()
-                break
+                yield connection
+            finally:
+                await connection.close()
+
+    async def _started(self, engine: AsyncEngine) -> AsyncConnection:
+        while True:
+            try:
+                return await engine.connect().start()
             except failures() as error:
                 if not is_full(error):
                     raise
+            self._gate.pause(_FULL_SECONDS)
             await asyncio.sleep(_AGAIN_SECONDS)
-        try:
-            yield connection
-        finally:
-            await connection.close()
 
     def _query_failed(self, error: Exception) -> None:
         if is_statement_fault(error):
@@ -227,6 +233,7 @@ class ServerDatabase:
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
-            options, seconds = self._options(), self._seconds()
-            self._engine = ShrinkingEngine(lambda: make_engine(self._url, options, seconds))
-        return self._engine.current()
+            options = self._options()
+            self._engine = make_engine(self._url, options, self._seconds())
+            self._gate = Gate(options.connections or 1)
+        return self._engine

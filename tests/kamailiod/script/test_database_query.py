@@ -121,27 +121,20 @@ def test_more_connections_than_the_server_allows(world: World, server: DatabaseS
     assert world.lines == []
 
 
-def test_connections_of_a_burst_are_closed(
-    world: World, server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+def test_connections_are_opened_when_they_are_needed(
+    world: World, server: DatabaseServer
 ) -> None:
-    monkeypatch.setattr("kamailiod.script.shrinking_engine.PERIOD", 0.2)
+    world.databases.configure(("postgres", "mysql"), DatabaseOptions(9))
     database = world.databases.database(server.url)
     assert isinstance(database, ServerDatabase)
-    sleep = SLEEP[server.scheme].format(0.1)
 
-    async def burst() -> None:
-        await asyncio.gather(*(database.query(sleep) for _ in range(10)))
-        engine = database._engine
-        assert engine is not None and engine.open == 10
-        slow = asyncio.ensure_future(database.query(SLEEP[server.scheme].format(1)))
-        async with asyncio.timeout(10):
-            while engine.open > 1 or engine._closing:
-                await asyncio.sleep(0.05)
-                assert await database.query("SELECT 1") is not None
-        assert await slow is not None
+    async def many(statement: str, count: int) -> int:
+        results = await asyncio.gather(*(database.query(statement) for _ in range(count)))
+        assert None not in results
+        return int(database._opened().pool.checkedin())  # type: ignore[attr-defined]  # a queue
 
-    world.loop.run_until_complete(burst())
-    assert world.lines == []
+    assert world.loop.run_until_complete(many("SELECT 1", 1)) == 1
+    assert world.loop.run_until_complete(many(SLEEP[server.scheme].format(0.2), 20)) == 9
 
 
 def test_what_a_process_may_open(world: World) -> None:
