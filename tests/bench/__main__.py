@@ -9,7 +9,7 @@ import runpy
 import sys
 
 PARTS = ("hot_path", "lua_calls", "shared_memory", "kill_store", "soak", "killed_workers",
-         "waiting_http", "waiting_redis")  # fmt: skip
+         "waiting_http", "waiting_sql", "waiting_redis")  # fmt: skip
 
 
 def main() -> None:
