@@ -31,7 +31,7 @@ Taken = Callable[[QueryResult], int]
 
 @dataclass(frozen=True, slots=True)
 class SqlopsParams(Params):
-    """Kamailio's modparams: a connection is "name=>url"; what `sqlres` names needs no naming."""
+    """Kamailio's modparams: a connection is "name=>url", a result of `sqlres` its name."""
 
     sqlcon: list[str] = field(default_factory=list)
     sqlres: list[str] = field(default_factory=list)
@@ -53,6 +53,8 @@ class Sqlops(Module):
     def __init__(self, params: SqlopsParams, services: Services) -> None:
         super().__init__(params, services)
         self._connections = connections(params.sqlcon, services.databases.database)
+        if len(params.sqlres) > params.results_maxsize:
+            raise ValueError("sqlops: more results by sqlres than results_maxsize")
         self._results = Results(max(1, params.results_maxsize))
         self._targets = lru_cache(maxsize=1024)(self._compiled)
 

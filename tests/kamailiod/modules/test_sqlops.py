@@ -266,6 +266,12 @@ def test_bad_connections(services: FakeServices, text: str) -> None:
     assert "pw" not in str(raised.value)
 
 
+def test_declared_results(services: FakeServices) -> None:
+    services.load(Sqlops, sqlres=["ra", "rb"], results_maxsize=2)
+    with pytest.raises(ValueError, match="results_maxsize"):
+        services.load(Sqlops, sqlres=["ra", "rb"], results_maxsize=1)
+
+
 NATIVE = """
 request_route {
   sql_query("db", "select credit from accounts", "ra"); $var(rows) = $rc;
