@@ -9,7 +9,7 @@ import importlib
 import os
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from kamailiod import modules as module_files
@@ -21,28 +21,64 @@ ALWAYS = ("core", "hdr", "pv", "sl", "tm", "kemix", "app_lua")
 """Modules that are there whatever the config loads; KSR.pv and KSR.hdr are Kamailio's core."""
 
 
-def module_classes() -> dict[str, type[Module]]:
-    """Return every module of this server by its Kamailio name."""
-    found: dict[str, type[Module]] = {}
-    for entry in pkgutil.iter_modules(module_files.__path__):
-        if entry.ispkg:
-            continue
-        file = importlib.import_module(f"{module_files.__name__}.{entry.name}")
-        for value in vars(file).values():
-            if isinstance(value, type) and issubclass(value, Module) and "name" in vars(value):
-                found[value.name] = value
-    return found
+def module_classes() -> Mapping[str, type[Module]]:
+    """Return every module of this server by its Kamailio name; each is imported when looked up."""
+    return _ModuleClasses()
 
 
-def script_modules(kinds: Mapping[str, type[Module]], names: Iterable[str]) -> set[str]:
+class _ModuleClasses(Mapping[str, type[Module]]):
+    """The modules by the files there are: each is in the file of its name."""
+
+    def __init__(self) -> None:
+        self._names = [
+            entry.name for entry in pkgutil.iter_modules(module_files.__path__) if not entry.ispkg
+        ]
+        self._found: dict[str, type[Module]] = {}
+
+    def __getitem__(self, name: str) -> type[Module]:
+        if name not in self._found:
+            if name not in self._names:
+                raise KeyError(name)
+            self._found[name] = _module_in(f"{module_files.__name__}.{name}", name)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _module_in(path: str, name: str) -> type[Module]:
+    for kind in vars(importlib.import_module(path)).values():
+        if isinstance(kind, type) and issubclass(kind, Module) and vars(kind).get("name") == name:
+            return kind
+    raise LookupError(f"{path} has no module of its name")
+
+
+def script_modules(
+    kinds: Mapping[str, type[Module]], names: Iterable[str], loaded: Collection[str] = ()
+) -> set[str]:
     """Return the modules whose functions a script names (dotted, below KSR)."""
-    owners = {
-        function: name
-        for name, kind in kinds.items()
-        for _, declaration, _ in script_functions(kind)
-        for function in declaration.names
-    }
-    return {owners[name] for name in names if name in owners}
+    found = (_owner(kinds, name, loaded) for name in names)
+    return {owner for owner in found if owner is not None}
+
+
+def _owner(
+    kinds: Mapping[str, type[Module]], name: str, loaded: Collection[str]
+) -> str | None:
+    # Nearly always the module of that name or a loaded one; ndb_redis and tmx have names near it.
+    part = name.partition(".")[0]
+    near = [other for other in kinds if other.startswith(part) or other.endswith("_" + part)]
+    for module in dict.fromkeys((part, *loaded, *near, *kinds)):
+        if module in kinds and any(
+            name in declaration.names for _, declaration, _ in script_functions(kinds[module])
+        ):
+            return module
+    return None
 
 
 _READS = re.compile(rb"""\b(dofile|loadfile|require)\s*\(?\s*["']([^"'\n]+)["']""")

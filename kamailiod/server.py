@@ -77,8 +77,9 @@ class Server:
         self._line = command_line
         self._config_file = os.path.abspath(command_line.config)
         self._kinds = module_classes()
+        self._catalogue = catalogue(self._kinds, ALWAYS)
         self._config = load(
-            command_line.config, command_line.config_options(), catalogue(self._kinds)
+            command_line.config, command_line.config_options(), self._catalogue
         )
         self._settings = _with_command_line(self._config.settings, command_line)
         self._foreground = command_line.foreground or not self._settings.fork
@@ -203,13 +204,12 @@ class Server:
         )  # fmt: skip
 
     def _load_modules(self, services: ProcessServices) -> None:
-        known = catalogue(self._kinds)
         names = [module.name for module in self._config.load_modules if module.name in self._kinds]
         for name in (*ALWAYS, *names):
             services.load(name)
-        used = set(self._config.modules_used(known))
+        used = set(self._config.modules_used(self._catalogue))
         for path in self._scripts():
-            used |= script_modules(self._kinds, functions_in(path))
+            used |= script_modules(self._kinds, functions_in(path), services.modules)
         for name in sorted(used - self._without()):
             if services.loaded(name):
                 continue
@@ -236,7 +236,7 @@ class Server:
         if loaded <= {"app_lua"}:
             return set()
         found = {name for path in self._scripts() for name in modules_in_question(path)}
-        return found - loaded - {*ALWAYS, *self._config.modules_used(catalogue(self._kinds))}
+        return found - loaded - {*ALWAYS, *self._config.modules_used(self._catalogue)}
 
     def _statistics(self, services: ProcessServices, roles: tuple[Role, ...]) -> Statistics:
         names = list(CORE_STATISTICS)
@@ -251,8 +251,7 @@ class Server:
         modules = list(services.modules.values())
         without = self._without()
         shown = [module for module in modules if module.name not in without]
-        known = catalogue(self._kinds)
-        chunk = compile_routes(self._config, known) if self._config.routes else None
+        chunk = compile_routes(self._config, self._catalogue) if self._config.routes else None
         engine_name = self._config.engine.name if self._config.engine else ""
         return Engine(
             ScriptSettings(

@@ -1,6 +1,6 @@
 """What the config may use from modules: owns the shape in which the caller says so."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -43,22 +43,34 @@ class ModuleEntry:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All modules this server has, by name."""
+    """All modules this server has, by name; those of `always` are there without being loaded.
+
+    Looking a module up may have it read in: what asks for all of them is for the rare cases.
+    """
 
     modules: Mapping[str, ModuleEntry]
+    always: frozenset[str] = frozenset()
 
-    def functions(self, name: str) -> Iterator[tuple[str, NativeFunction]]:
-        """Each (module, function) of this name."""
-        for module, entry in self.modules.items():
-            function = entry.functions.get(name)
+    def functions(
+        self, name: str, loaded: Collection[str] = ()
+    ) -> list[tuple[str, NativeFunction]]:
+        """Each (module, function) of this name: of loaded modules when one has it, else of all."""
+        at_hand = [module for module in (*loaded, *self.always) if module in self.modules]
+        return list(self._among(at_hand, name)) or list(self._among(self.modules, name))
+
+    def _among(self, modules: Iterable[str], name: str) -> Iterator[tuple[str, NativeFunction]]:
+        for module in modules:
+            function = self.modules[module].functions.get(name)
             if function is not None:
                 yield module, function
 
-    def unexpanded(self) -> dict[str, frozenset[int]]:
-        """The functions with arguments that are not expanded, with the positions of these."""
+    def unexpanded(
+        self, names: Iterable[str], loaded: Collection[str] = ()
+    ) -> dict[str, frozenset[int]]:
+        """Those of these functions with arguments that are not expanded, and their positions."""
         found: dict[str, frozenset[int]] = {}
-        for entry in self.modules.values():
-            for name, function in entry.functions.items():
+        for name in names:
+            for _, function in self.functions(name, loaded):
                 if function.unexpanded:
                     found[name] = found.get(name, frozenset()) | function.unexpanded
         return found

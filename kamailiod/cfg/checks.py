@@ -44,7 +44,7 @@ def check_modules(config: Config, catalogue: Catalogue, findings: Findings) -> N
     for parameter in config.module_parameters:
         _check_parameter(parameter, catalogue, config.loaded(), findings)
     for route, call in config.calls():
-        _check_call(route, call, catalogue, findings)
+        _check_call(route, call, catalogue, config.loaded(), findings)
 
 
 def _check_expressions(config: Config, route: Route, findings: Findings) -> None:
@@ -135,10 +135,12 @@ def _article(kind: ParameterKind) -> str:
     return "a number, not a string" if kind is ParameterKind.INTEGER else "a string, not a number"
 
 
-def _check_call(route: Route, call: Call, catalogue: Catalogue, findings: Findings) -> None:
+def _check_call(
+    route: Route, call: Call, catalogue: Catalogue, loaded: frozenset[str], findings: Findings
+) -> None:
     if call.name in CORE_FUNCTIONS:
         return
-    functions = [function for _, function in catalogue.functions(call.name)]
+    functions = [function for _, function in catalogue.functions(call.name, loaded)]
     if not functions:
         findings.fault(call.position, f"unknown command {call.name}, missing loadmodule?")
     else:

@@ -79,7 +79,10 @@ def compile_routes(config: Config, catalogue: Catalogue | None = None) -> Chunk:
 
     The catalogue says which arguments of functions are not expanded; without it all are.
     """
-    handles = HandleSet(catalogue.unexpanded() if catalogue is not None else {})
+    unexpanded: dict[str, frozenset[int]] = {}
+    if catalogue is not None:
+        unexpanded = catalogue.unexpanded(config.functions_used(), config.loaded())
+    handles = HandleSet(unexpanded)
     names = frozenset(route.name for route in config.routes if route.kind == "route")
     bodies = Lines()
     for kind in _SINGLE:

@@ -57,7 +57,7 @@ class Config:
             for module in parameter_modules(parameter, catalogue, loaded):
                 used.setdefault(module, parameter.position)
         for name, position in self.functions_used().items():
-            modules = [module for module, _ in catalogue.functions(name)]
+            modules = [module for module, _ in catalogue.functions(name, loaded)]
             if modules and not loaded & set(modules) and not set(used) & set(modules):
                 used[modules[0]] = position
         return {module: place for module, place in used.items() if module not in loaded}

@@ -13,7 +13,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kamailiod.modules.jsonrpc_transports import DatagramTransport, FifoTransport, Permissions
+from kamailiod.modules.rpc_transports.transports import (
+    DatagramTransport,
+    FifoTransport,
+    Permissions,
+)
 from kamailiod.script.context import Context, Value
 from kamailiod.script.module import Module, Params, kemi, pseudo_variable, rpc
 from kamailiod.script.services import Services

@@ -19,7 +19,6 @@ from kamailiod.modules.registration.contact_variables import (
     free_profile,
     set_profile,
 )
-from kamailiod.modules.registration.database_only import DatabaseLocations, Fetched, live
 from kamailiod.modules.registration.extensions import Extensions
 from kamailiod.modules.registration.gruu import Gruu, parse_gruu
 from kamailiod.modules.registration.params import RegistrarParams
@@ -27,6 +26,7 @@ from kamailiod.modules.registration.path import PathPolicy
 from kamailiod.modules.registration.routing import append, beyond_own_hops, send_to, takes
 from kamailiod.modules.registration.saving import Outcome, Overrides, Saving, refused
 from kamailiod.modules.registration.script_config import ScriptConfig
+from kamailiod.modules.registration.stored_locations import Fetched, StoredLocations, live
 from kamailiod.modules.sl import Sl
 from kamailiod.modules.usrloc import Usrloc
 from kamailiod.net.address import ListenAddress
@@ -222,20 +222,21 @@ class Registrar(ContactFunctions):
 
     async def _save_stored(
         self,
-        stored: DatabaseLocations,
+        stored: StoredLocations,
         context: Context,
         table: bytes,
         aor: bytes,
         flags: int,
         overrides: Overrides | None,
     ) -> int:
-        bindings = await stored.read(table, aor)
-        if bindings is not None:
-            fetched = Fetched(bindings)
-            outcome = self._saving.save(context, fetched, aor, flags, overrides)
-            if await stored.write(table, aor, fetched):
-                self._put_saved(context, fetched.after, outcome)
-                return self._answer(context, flags, outcome)
+        def work(fetched: Fetched) -> tuple[Outcome, list[Binding]]:
+            return self._saving.save(context, fetched, aor, flags, overrides), fetched.after
+
+        done = await stored.update(table, aor, work)
+        if done is not None:
+            outcome, bindings = done
+            self._put_saved(context, bindings, outcome)
+            return self._answer(context, flags, outcome)
         text = b"The database failed"
         return self._answer(context, flags, refused(500, b"Server Internal Error", text))
 
@@ -303,7 +304,7 @@ class Registrar(ContactFunctions):
 
     async def _lookup_stored(
         self,
-        stored: DatabaseLocations,
+        stored: StoredLocations,
         context: Context,
         table: bytes,
         gruu: Gruu,

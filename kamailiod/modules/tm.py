@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 
 from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm_functions.elsewhere import RelayingElsewhere
+from kamailiod.modules.tm_functions.local_request import LocalRequest, RequestSender
 from kamailiod.modules.tm_functions.own_requests import OwnRequests
+from kamailiod.modules.tm_functions.params import WITHOUT_EFFECT, TmParams
 from kamailiod.modules.tm_functions.serial_forking import SerialForking
 from kamailiod.modules.tm_functions.switches import TransactionSwitches
-from kamailiod.modules.tm_params import WITHOUT_EFFECT, TmParams
-from kamailiod.modules.tm_request import LocalRequest, RequestSender
 from kamailiod.net.resolver import Resolution
 from kamailiod.script.arrivals import Arrivals
 from kamailiod.script.context import Branch, Context, Route
@@ -281,7 +281,7 @@ class Tm(TransactionSwitches, RelayingElsewhere, SerialForking, OwnRequests, Mod
         context.shared.on_reply = name
         return 1
 
-    @kemi("tm.t_reply", "tm.t_send_reply")
+    @kemi("tm.t_reply", "tm.t_send_reply", native=("t_reply", "t_send_reply"))
     def t_reply(self, context: Context, code: int, reason: bytes) -> int:
         """Answer by the transaction; a final answer calls off all branches.  -1 when not sent."""
         server = context.transaction

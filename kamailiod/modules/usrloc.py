@@ -1,6 +1,6 @@
-"""Module usrloc: where users can be reached, in shared memory or a database.
+"""Module usrloc: where users can be reached, in shared memory, a database or a Redis.
 
-Owns the choice between the two (db_mode), expiry and counts; it must not know REGISTER.
+Owns the choice of where (db_mode, db_url), expiry and counts; it must not know REGISTER.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 
 from kamailiod.modules.registration.backing import Backing
 from kamailiod.modules.registration.commands import LocationCommands
-from kamailiod.modules.registration.database_only import DatabaseLocations, Fetched, live
+from kamailiod.modules.registration.database_only import DatabaseLocations
 from kamailiod.modules.registration.keepalive import (
     KeepAliveRound,
     KeepAliveRules,
@@ -20,11 +20,14 @@ from kamailiod.modules.registration.keepalive import (
 )
 from kamailiod.modules.registration.location_rows import LocationRows
 from kamailiod.modules.registration.locations import Locations, Matching
+from kamailiod.modules.registration.redis_only import RedisLocations
+from kamailiod.modules.registration.stored_locations import StoredLocations, live
 from kamailiod.modules.registration.usrloc_params import WITHOUT_EFFECT, UsrlocParams
 from kamailiod.modules.tm import Tm
 from kamailiod.script.database import Database, DatabaseError, parse_url
 from kamailiod.script.log import DEBUG
 from kamailiod.script.module import Params
+from kamailiod.script.redis_address import RedisAddressError, is_redis_url
 from kamailiod.script.services import Services
 from kamailiod.script.table_layouts import LAYOUTS, create_tables
 from kamailiod.sip.message import SipMessage
@@ -57,7 +60,7 @@ class Usrloc(LocationCommands):
     """The location tables of the registrar, and the commands to look into them.
 
     Expired contacts are invisible at once and removed by the timer process.  `stored` is None
-    unless the database is the only place of contacts (db_mode 3).
+    unless a database or a Redis is the only place of contacts (db_mode 3).
     """
 
     name: ClassVar[str] = "usrloc"
@@ -71,7 +74,7 @@ class Usrloc(LocationCommands):
         self.use_domain = bool(params.use_domain)
         self.keepalive_flag = params.keepalive_flag()
         self.locations: Locations
-        self.stored: DatabaseLocations | None = None
+        self.stored: StoredLocations | None = None
         self.rows: LocationRows | None = None
         self.database: Database | None = None
         self._names = tuple(name.encode() for name in params.preload) or (_DEFAULT_TABLE,)
@@ -114,8 +117,26 @@ class Usrloc(LocationCommands):
         )
         for name in params.preload:
             self.locations.table(name.encode())
-        if params.db_mode != MEMORY:
+        if params.db_mode == MEMORY:
+            return
+        if is_redis_url(params.db_url):
+            self._open_redis()
+        else:
             self._open_database()
+
+    def _open_redis(self) -> None:
+        params = self.params
+        if params.db_mode != DATABASE_ONLY:
+            raise ValueError("usrloc: a Redis holds the contacts alone: db_mode must be 3")
+        try:
+            redis = self.services.redis.server(params.db_url)
+        except RedisAddressError as error:
+            raise ValueError(f"usrloc: {error}") from error
+        for name in self._names:
+            self.locations.table(name)
+        # What has expired is found by the second round at the latest.
+        grace = params.rm_expired_delay + 2 * max(params.timer_interval, 1)
+        self.stored = RedisLocations(redis, self.locations.bring_into_order, grace)
 
     def _open_database(self) -> None:
         params = self.params
@@ -236,12 +257,8 @@ class Usrloc(LocationCommands):
             return then(self.locations.table(table).update(aor, function))
 
         async def later() -> T:
-            fetched = await stored.read(table, aor)
-            if fetched is None:
-                return then(False)
-            change = Fetched(fetched)
-            change.update(aor, function)
-            return then(await stored.write(table, aor, change))
+            done = await stored.update(table, aor, lambda fetched: fetched.update(aor, function))
+            return then(bool(done))
 
         return Wait(later)
 

@@ -5,7 +5,9 @@ Owns that translation only; it knows no particular module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
 
 from kamailiod.cfg import Catalogue, ModuleEntry, NativeFunction, ParameterKind
 from kamailiod.script.context import Context, Route
@@ -31,8 +33,17 @@ _KINDS = {
 }  # fmt: skip
 
 
-def script_functions(kind: type[Module]) -> tuple[tuple[str, FunctionDeclaration, Signature], ...]:
+ScriptFunction = tuple[str, FunctionDeclaration, Signature]
+
+
+def script_functions(kind: type[Module]) -> tuple[ScriptFunction, ...]:
     """Return (method name, declaration, signature) of every script function of a module."""
+    key: Any = kind  # the checker takes a class of modules for something without a hash
+    return _script_functions(key)
+
+
+@cache
+def _script_functions(kind: Any) -> tuple[ScriptFunction, ...]:
     return tuple(
         (name, declaration, signature(getattr(kind, name)))
         for name, declaration in declared(kind, "kemi")
@@ -80,9 +91,31 @@ def native_functions(modules: Iterable[Module]) -> dict[str, Function]:
     return functions
 
 
-def catalogue(kinds: Mapping[str, type[Module]]) -> Catalogue:
-    """Return what a config may use of all modules there are."""
-    return Catalogue({name: _entry(kind) for name, kind in kinds.items()})
+def catalogue(kinds: Mapping[str, type[Module]], always: Iterable[str] = ()) -> Catalogue:
+    """Return what a config may use of all modules there are; `always` need no loadmodule."""
+    return Catalogue(_Entries(kinds), frozenset(always))
+
+
+class _Entries(Mapping[str, ModuleEntry]):
+    """The catalogue's entries, each made from its module when it is asked for."""
+
+    def __init__(self, kinds: Mapping[str, type[Module]]) -> None:
+        self._kinds = kinds
+        self._made: dict[str, ModuleEntry] = {}
+
+    def __getitem__(self, name: str) -> ModuleEntry:
+        if name not in self._made:
+            self._made[name] = _entry(self._kinds[name])
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
 
 
 def _entry(kind: type[Module]) -> ModuleEntry:

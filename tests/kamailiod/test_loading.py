@@ -25,7 +25,20 @@ def test_modules_that_are_asked_for_and_those_that_are_taken_for_granted(tmp_pat
     script.write_text(SCRIPT + 'dofile("other.lua")\n')
     assert modules_in_question(str(script)) == {"auth", "permissions", "acc", "textops"}
     named = script_modules(module_classes(), functions_in(str(script)))
-    assert named == {"corex", "tm", "acc", "auth_db", "textops"}
+    assert named == {"corex", "tm", "acc", "auth_db", "permissions", "textops"}
+
+
+def test_each_module_is_in_the_file_of_its_name() -> None:
+    kinds = module_classes()
+    assert {name: kind.name for name, kind in kinds.items()} == {name: name for name in kinds}
+    assert "tm" in kinds
+    assert "tm_params" not in kinds
+
+
+def test_names_under_another_prefix_have_an_owner() -> None:
+    kinds = module_classes()
+    named = ("tm.t_suspend", "pvx.xavp_get", "kx.get_ruri", "tm.no_such_function")
+    assert script_modules(kinds, named) == {"tmx", "pv", "kemix"}
 
 
 def test_a_script_that_cannot_be_read_names_nothing(tmp_path: Path) -> None:

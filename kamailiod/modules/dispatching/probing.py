@@ -22,7 +22,7 @@ from kamailiod.modules.dispatching.states import (
     TRYING,
     States,
 )
-from kamailiod.modules.tm_request import LocalRequest
+from kamailiod.modules.tm_functions.local_request import LocalRequest
 from kamailiod.sip.message import SipMessage
 
 SendRequest = Callable[[LocalRequest, Callable[[int, SipMessage | None], object]], bool]

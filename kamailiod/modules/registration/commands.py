@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 
 from kamailiod.modules.registration.contact import ALL_METHODS
-from kamailiod.modules.registration.database_only import DatabaseLocations, live
 from kamailiod.modules.registration.location_rows import LocationRows
 from kamailiod.modules.registration.locations import Locations
 from kamailiod.modules.registration.shown_contact import shown_table, shown_user
+from kamailiod.modules.registration.stored_locations import StoredLocations, live
 from kamailiod.script.database import Database
 from kamailiod.script.module import Module, RpcFault, rpc
 from shm import Binding
@@ -20,13 +20,14 @@ from shm import Binding
 Change = Callable[[list[Binding]], list[Binding]]
 
 _NOT_FOUND = "AOR not found"
+_FAILED = "the database failed"
 
 
 class LocationCommands(Module):
     """The commands; what is below is the module's."""
 
     locations: Locations
-    stored: DatabaseLocations | None
+    stored: StoredLocations | None
     rows: LocationRows | None
     database: Database | None
 
@@ -110,6 +111,8 @@ class LocationCommands(Module):
         """Count the users of a table who have a contact: in the database when there is one."""
         if self.database is not None:
             return self._count(table, "users")
+        if self.stored is not None:
+            return self._count_stored(self.stored, table, "users")
         return self.locations.table(table.encode()).counts().records
 
     @rpc("ul.db_contacts")
@@ -117,6 +120,8 @@ class LocationCommands(Module):
         """Count the contacts of a table: in the database when there is one."""
         if self.database is not None:
             return self._count(table, "contacts")
+        if self.stored is not None:
+            return self._count_stored(self.stored, table, "contacts")
         return self.locations.table(table.encode()).counts().contacts
 
     @rpc("ul.db_expired_contacts")
@@ -124,6 +129,8 @@ class LocationCommands(Module):
         """Count the contacts of a table that have expired and are not removed yet."""
         if self.database is not None:
             return self._count(table, "expired")
+        if self.stored is not None:
+            return self._count_stored(self.stored, table, "expired")
         now = time.time()
         found = self.locations.table(table.encode()).items()
         return sum(0 < b.expires <= now for _, bindings in found for b in bindings)
@@ -155,20 +162,30 @@ class LocationCommands(Module):
             raise RpcFault(500, f"Failed to query {kind} count")
         return rows[0][0]
 
-    async def _dump_stored(self, stored: DatabaseLocations, detail: str) -> object:
+    async def _count_stored(self, stored: StoredLocations, table: str, what: str) -> object:
+        items = await stored.all(table.encode())
+        if items is None:
+            raise RpcFault(500, _FAILED)
+        now = time.time()
+        counts = [(len(bindings), len(live(bindings, now))) for _, bindings in items]
+        if what == "users":
+            return sum(alive > 0 for _, alive in counts)
+        return sum(every - alive if what == "expired" else alive for every, alive in counts)
+
+    async def _dump_stored(self, stored: StoredLocations, detail: str) -> object:
         now = time.time()
         shown = []
         for name in self.locations.names():
             items = await stored.all(name)
             if items is None:
-                raise RpcFault(500, "the database failed")
+                raise RpcFault(500, _FAILED)
             shown.append(shown_table(name, items, detail, now))
         return {"Domains": shown}
 
-    async def _lookup_stored(self, stored: DatabaseLocations, table: bytes, aor: str) -> object:
+    async def _lookup_stored(self, stored: StoredLocations, table: bytes, aor: str) -> object:
         found = await stored.read(table, aor.encode())
         if found is None:
-            raise RpcFault(500, "the database failed")
+            raise RpcFault(500, _FAILED)
         return _shown(aor, live(found, time.time()))
 
 

@@ -6,34 +6,14 @@ Owns reading and writing a user's contacts there; statements and columns are in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import is_
+from typing import TypeVar
 
 from kamailiod.modules.registration.location_rows import LocationRows
+from kamailiod.modules.registration.stored_locations import Fetched
 from kamailiod.script.database import Database, Outcome, Parameters, Row
 from shm import Binding
 
-
-class Fetched:
-    """The contacts of one user as they were read: a table for who changes them, not written yet."""
-
-    __slots__ = ("after", "before")
-
-    def __init__(self, stored: Sequence[Binding]) -> None:
-        self.before = tuple(stored)
-        self.after = list(stored)
-
-    def bindings(self, aor: bytes, now: float) -> list[Binding]:
-        """Give the bindings that are not expired at `now`."""
-        return live(self.after, now)
-
-    def update(self, aor: bytes, function: Callable[[list[Binding]], list[Binding]]) -> bool:
-        """Replace the bindings by what `function` makes of them."""
-        self.after = list(function(self.after))
-        return True
-
-    def hash_of(self, aor: bytes) -> int:
-        """Return 0: a GRUU is found by its ruid."""
-        return 0
+T = TypeVar("T")
 
 
 class DatabaseLocations:
@@ -79,21 +59,14 @@ class DatabaseLocations:
             self._order(bindings)
         return list(found.items())
 
-    async def write(self, table: bytes, aor: bytes, change: Fetched) -> bool:
-        """Write what was changed; False when the database failed."""
-        name = table.decode()
-        statements = self._rows
-        if len(change.after) == len(change.before) and all(map(is_, change.after, change.before)):
-            return True
-        kept = {binding.ruid for binding in change.after}
-        gone = [{"ruid": b.ruid.decode()} for b in change.before if b.ruid not in kept]
-        known = set(map(id, change.before))
-        rows = [statements.values(aor, b) for b in change.after if id(b) not in known]
-        done = await self._write(statements.deletion(name), gone)
-        if not statements.replaces:
-            before = [statements.contact_parameters(row) for row in rows]
-            done = done and await self._write(statements.deletion_of_contact(name), before)
-        return done and await self._write(statements.insertion(name), rows)
+    async def update(self, table: bytes, aor: bytes, work: Callable[[Fetched], T]) -> T | None:
+        """Have `work` change a user's contacts; returns what it returned, None when that failed."""
+        bindings = await self.read(table, aor)
+        if bindings is None:
+            return None
+        change = Fetched(bindings)
+        result = work(change)
+        return result if await self._write_change(table.decode(), aor, change) else None
 
     async def remove_expired(self, table: bytes, now: int) -> list[tuple[bytes, Binding]]:
         """Delete what expired by `now`, and give it."""
@@ -103,6 +76,18 @@ class DatabaseLocations:
         if rows:
             await self._database.execute(self._rows.deletion_of_expired(name), parameters)
         return [(self._rows.aor(row), self._rows.binding(row)) for row in rows or ()]
+
+    async def _write_change(self, name: str, aor: bytes, change: Fetched) -> bool:
+        if not change.is_changed:
+            return True
+        statements = self._rows
+        gone = [{"ruid": binding.ruid.decode()} for binding in change.gone()]
+        rows = [statements.values(aor, binding) for binding in change.put()]
+        done = await self._write(statements.deletion(name), gone)
+        if not statements.replaces:
+            before = [statements.contact_parameters(row) for row in rows]
+            done = done and await self._write(statements.deletion_of_contact(name), before)
+        return done and await self._write(statements.insertion(name), rows)
 
     async def _write(self, statement: str, rows: Sequence[Parameters]) -> bool:
         return not rows or await self._database.write_many(statement, rows) is Outcome.WRITTEN
@@ -114,10 +99,3 @@ class DatabaseLocations:
         if len(found) > 1:
             self._order(found)
         return found
-
-
-def live(bindings: Sequence[Binding], now: float) -> list[Binding]:
-    """Return the bindings that are not expired at `now`."""
-    return [binding for binding in bindings if not binding.expires or binding.expires > now]
-
-

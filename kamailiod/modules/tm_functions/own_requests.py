@@ -9,7 +9,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from kamailiod.modules.core_functions.header_text import header_lines
-from kamailiod.modules.tm_request import LocalRequest
+from kamailiod.modules.tm_functions.local_request import LocalRequest
 from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context, Route
 from kamailiod.script.module import kemi

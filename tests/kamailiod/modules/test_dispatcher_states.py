@@ -17,7 +17,7 @@ from kamailiod.modules.dispatching.states import (
     changed,
     parse_state,
 )
-from kamailiod.modules.tm_request import LocalRequest
+from kamailiod.modules.tm_functions.local_request import LocalRequest
 from kamailiod.net.ownership import owner_rank
 from kamailiod.script.context import Context
 from kamailiod.sip.message import SipMessage

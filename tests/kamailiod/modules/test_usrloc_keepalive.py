@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from kamailiod.modules.tm import Tm
-from kamailiod.modules.tm_request import LocalRequest
+from kamailiod.modules.tm_functions.local_request import LocalRequest
 from kamailiod.modules.usrloc import Usrloc
 from kamailiod.sip.message import SipMessage, parse
 from shm import Binding

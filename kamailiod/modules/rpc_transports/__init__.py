@@ -1,0 +1,1 @@
+"""How module jsonrpcs is reached beside HTTP: transports.py its FIFO and datagram socket."""
