@@ -136,7 +136,8 @@ class Usrloc(LocationCommands):
             self.locations.table(name)
         # What has expired is found by the second round at the latest.
         grace = params.rm_expired_delay + 2 * max(params.timer_interval, 1)
-        self.stored = RedisLocations(redis, self.locations.bring_into_order, grace)
+        order, log = self.locations.bring_into_order, self.services.log
+        self.stored = RedisLocations(redis, order, grace, log)
 
     def _open_database(self) -> None:
         params = self.params

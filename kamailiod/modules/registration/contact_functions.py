@@ -150,7 +150,7 @@ class ContactFunctions(ContactVariables):
         removed: list[Binding] = []
 
         def drop(bindings: list[Binding]) -> list[Binding]:
-            removed.extend(binding for binding in bindings if binding.ruid == ruid)
+            removed[:] = [binding for binding in bindings if binding.ruid == ruid]
             return [binding for binding in bindings if binding.ruid != ruid]
 
         def result(done: bool) -> int:
