@@ -187,7 +187,7 @@ def test_expired_rows_are_removed_and_told(services: FakeServices, url: str) -> 
     lua(request(["<sip:a@h>", "<sip:b@h>"]), "return KSR.registrar.save('location', 0)")
     database = usrloc.database
     assert database is not None and usrloc.rows is not None
-    old = usrloc.rows.to_time(NOW - 50)
+    old = usrloc.rows.to_time(int(time.time()) - 50)
     statement = "UPDATE location SET expires = :old WHERE contact = :contact"
     database.execute_blocking(statement, {"old": old, "contact": "sip:a@h"})
     call = request(method="INVITE", uri="sip:alice@h")
@@ -195,7 +195,7 @@ def test_expired_rows_are_removed_and_told(services: FakeServices, url: str) -> 
     assert (call.uri, call.branches) == (b"sip:b@h", [])
     run(services, usrloc._expire_stored())
     assert told == []
-    older = {"old": usrloc.rows.to_time(NOW - 150), "contact": "sip:a@h"}
+    older = {"old": usrloc.rows.to_time(int(time.time()) - 150), "contact": "sip:a@h"}
     database.execute_blocking(statement, older)
     run(services, usrloc._expire_stored())
     assert len(told) == len(rows(usrloc, "ruid")) == 1

@@ -106,9 +106,10 @@ def test_an_answer_is_kept_with_the_contact(services: FakeServices) -> None:
 
 def test_a_silent_contact_is_removed(services: FakeServices) -> None:
     sent = Sent(services, ka_mode=1, ka_timeout=100)
-    early = float(NOW - 200)
-    sent.put(contact(b"silent", last_modified=early), contact(b"new"))
-    sent.put(contact(b"heard", last_modified=early, keepalive=NOW))
+    now = int(time.time())
+    early = float(now - 200)
+    sent.put(contact(b"silent", last_modified=early), contact(b"new", last_modified=float(now)))
+    sent.put(contact(b"heard", last_modified=early, keepalive=now))
     assert sent.round() == {b"new", b"heard"}
     left = {aor for aor, _ in sent.usrloc.locations.table(b"location").items()}
     assert left == {b"new", b"heard"}
