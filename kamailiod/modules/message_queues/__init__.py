@@ -1,0 +1,1 @@
+"""Queues of scripts: their definitions and their rows in a database."""
