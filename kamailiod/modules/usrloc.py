@@ -136,8 +136,11 @@ class Usrloc(LocationCommands):
             self.locations.table(name)
         # What has expired is found by the second round at the latest.
         grace = params.rm_expired_delay + 2 * max(params.timer_interval, 1)
-        order, log = self.locations.bring_into_order, self.services.log
-        self.stored = RedisLocations(redis, order, grace, log)
+        server_id = getattr(self.services.settings, "server_id", 0)
+        self.stored = RedisLocations(
+            redis, self.locations.bring_into_order, grace,
+            server_id if params.server_id_filter else None, self.services.log,
+        )  # fmt: skip
 
     def _open_database(self) -> None:
         params = self.params
@@ -185,7 +188,7 @@ class Usrloc(LocationCommands):
 
     def child_init(self, rank: int) -> None:
         """Name this process's contacts; the timer process starts to expire, count and write."""
-        self.locations.start_process()
+        self.locations.start_process(shared=self.stored is not None)
         self._counted.open(self.services.statistics.counter)
         if rank > 0 and self._tm is not None:
             self._keepalive = KeepAliveSender(

@@ -16,6 +16,8 @@ from kamailiod.modules.registration.journaled_store import JournaledStore
 from shm import KEEP, Binding, Change, ChangeJournal, HashMap, LocationCounts, LocationStore
 
 _TABLES = b"\0tables"
+_PROCESS_BITS = 22
+"""The length of the largest process id of Linux."""
 
 
 class Matching(IntEnum):
@@ -57,10 +59,17 @@ class Locations:
         self._ruid_prefix = b""
         self._ruids = 0
 
-    def start_process(self) -> None:
-        """Name the contacts of this process; to be called after the fork."""
+    def start_process(self, shared: bool = False) -> None:
+        """Name the contacts of this process; to be called after the fork.
+
+        Where other servers have contacts in the same place (`shared`), one that started in the same
+        second may have a process of the same number: a random part is added to it.
+        """
         server = b"%d-" % self._server_id if self._server_id else b""
-        self._ruid_prefix = b"uloc-%b%x-%x-" % (server, int(time.time()), os.getpid())
+        process = os.getpid()
+        if shared:
+            process += int.from_bytes(os.urandom(4), "big") << _PROCESS_BITS
+        self._ruid_prefix = b"uloc-%b%x-%x-" % (server, int(time.time()), process)
 
     def table(self, name: bytes) -> LocationStore:
         """Return the table of a name; it is made, for all processes, when it is new."""

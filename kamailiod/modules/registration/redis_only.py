@@ -65,14 +65,17 @@ class RedisLocations:
 
     `order` brings a user's contacts into the order in which they are tried; `grace` is how many
     seconds a user is kept when all contacts have expired, for `remove_expired` to find them.
+    With a `server_id` only contacts that this server saved are seen (server_id_filter).
     """
 
     def __init__(
-        self, redis: RedisServer, order: Callable[[list[Binding]], None], grace: int, log: Log
-    ) -> None:
+        self, redis: RedisServer, order: Callable[[list[Binding]], None], grace: int,
+        server_id: int | None, log: Log,
+    ) -> None:  # fmt: skip
         self._redis = redis
         self._order = order
         self._grace = grace
+        self._server_id = server_id
         self._log = log
         self._refusal = ""
 
@@ -83,7 +86,7 @@ class RedisLocations:
     async def read(self, table: bytes, aor: bytes) -> list[Binding] | None:
         """Return a user's contacts, expired ones included; None when the Redis failed."""
         try:
-            return self._bindings(await self._fields(_key(table, aor)))
+            return self._seen(_all_of(await self._fields(_key(table, aor))))
         except RedisFailure:
             return None
 
@@ -96,7 +99,7 @@ class RedisLocations:
             binding = _binding(await self._ask("HGET", _key(table, aor), ruid))
         except RedisFailure:
             return None
-        return None if binding is None else (aor, binding)
+        return None if binding is None or not self._is_seen(binding) else (aor, binding)
 
     async def all(self, table: bytes) -> list[tuple[bytes, list[Binding]]] | None:
         """Return all users with their contacts; None when the Redis failed."""
@@ -106,7 +109,7 @@ class RedisLocations:
             async for keys in self._redis.keys(_GLOB.sub(rb"\\\1", start) + b"*"):
                 replies = await self._redis.pipeline([("HGETALL", key) for key in keys])
                 for key, reply in zip(keys, replies, strict=True):
-                    bindings = self._bindings(_pairs(reply))
+                    bindings = self._seen(_all_of(_pairs(reply)))
                     if bindings:
                         found[key[len(start) :]] = bindings
         except RedisFailure:
@@ -122,11 +125,14 @@ class RedisLocations:
         try:
             for _ in range(_TRIES):
                 fields = await self._fields(key)
-                change = Fetched(self._bindings(fields))
+                every = _all_of(fields)
+                change = Fetched(self._seen(every))
                 result = work(change)
                 if not change.is_changed:
                     return result
-                if await self._write(key, fields.get(_MARK, b""), change):
+                unseen = [binding for binding in every if not self._is_seen(binding)]
+                vanishes = self._vanishes([*change.after, *unseen])
+                if await self._write(key, fields.get(_MARK, b""), change, vanishes):
                     await self._hint(table, aor, change)
                     return result
         except RedisFailure:
@@ -185,12 +191,11 @@ class RedisLocations:
     async def _fields(self, key: bytes) -> dict[bytes, bytes]:
         return _pairs(await self._ask("HGETALL", key))
 
-    async def _write(self, key: bytes, mark: bytes, change: Fetched) -> bool:
+    async def _write(self, key: bytes, mark: bytes, change: Fetched, vanishes: int) -> bool:
         """Write what was changed; False when another server was faster.  Raises RedisFailure."""
         gone = [binding.ruid for binding in change.gone()]
         words: list[Argument] = [
-            "EVAL", _CHANGED, 1, key, mark, os.urandom(8), self._vanishes(change.after), len(gone),
-            *gone,
+            "EVAL", _CHANGED, 1, key, mark, os.urandom(8), vanishes, len(gone), *gone,
         ]  # fmt: skip
         for binding in change.put():
             words += (binding.ruid, _packed(binding))
@@ -223,15 +228,14 @@ class RedisLocations:
             return 0
         return max((binding.expires for binding in bindings), default=1) + self._grace
 
-    def _bindings(self, fields: dict[bytes, bytes]) -> list[Binding]:
-        found = [
-            binding
-            for ruid, value in fields.items()
-            if ruid != _MARK and (binding := _binding(value)) is not None
-        ]
+    def _seen(self, bindings: list[Binding]) -> list[Binding]:
+        found = [binding for binding in bindings if self._is_seen(binding)]
         if len(found) > 1:
             self._order(found)
         return found
+
+    def _is_seen(self, binding: Binding) -> bool:
+        return self._server_id is None or binding.server_id == self._server_id
 
 
 def _key(table: bytes, aor: bytes) -> bytes:
@@ -251,6 +255,11 @@ def _pairs(reply: Reply) -> dict[bytes, bytes]:
         raise RedisFailure(reply.decode("utf-8", "replace"))
     words = [word for word in reply if isinstance(word, bytes)] if isinstance(reply, list) else []
     return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def _all_of(fields: dict[bytes, bytes]) -> list[Binding]:
+    found = (_binding(value) for ruid, value in fields.items() if ruid != _MARK)
+    return [binding for binding in found if binding is not None]
 
 
 def _packed(binding: Binding) -> bytes:

@@ -21,6 +21,7 @@ from tests.kamailiod.modules.registering import answer, request
 from tests.redis_servers import RedisCluster, RedisServer
 
 SAVE = "return KSR.registrar.save('location', 0)"
+KEY = "kamailiod:location:location:"
 LOOKUP = "return KSR.registrar.lookup('location')"
 
 
@@ -150,7 +151,7 @@ def test_a_change_begins_anew_when_another_server_was_faster(
         seen.append(len(fetched.before))
         if len(seen) == 1:
             # What another server's change is to this one.
-            redis_server.command("DEL", "kamailiod:location:location:alice")
+            redis_server.command("DEL", f"{KEY}alice")
         fetched.update(b"alice", lambda old: [*old, contact(b"uloc-2", later)])
         return len(seen)
 
@@ -159,7 +160,7 @@ def test_a_change_begins_anew_when_another_server_was_faster(
     assert one.contacts() == [b"sip:uloc-2@h"]
 
     def never(fetched: Any) -> int:
-        redis_server.command("HSET", "kamailiod:location:location:alice", "", str(time.time_ns()))
+        redis_server.command("HSET", f"{KEY}alice", "", str(time.time_ns()))
         fetched.update(b"alice", lambda old: [])
         return 1
 
@@ -181,10 +182,9 @@ def test_expired_contacts_are_told_once_and_abandoned_ones_vanish(
         server.run(server.usrloc._expire_stored())
     assert sorted(told) == [b"uloc-1", b"uloc-3"]
     assert (one.contacts(), other.contacts(b"bob")) == ([b"sip:uloc-2@h"], [])
-    keys = "kamailiod:location:location:"
-    assert redis_server.command("EXISTS", keys + "bob") == b":0\r\n"
-    assert redis_server.command("TTL", keys + "carol") == b":-1\r\n"
-    left = int(redis_server.command("TTL", keys + "alice")[1:])
+    assert redis_server.command("EXISTS", f"{KEY}bob") == b":0\r\n"
+    assert redis_server.command("TTL", f"{KEY}carol") == b":-1\r\n"
+    left = int(redis_server.command("TTL", f"{KEY}alice")[1:])
     assert 600 <= left <= 600 + 2 * 60
     # A refresh of which the hint was lost is no expiry.
     redis_server.command("ZADD", "kamailiod:location-expiry:location", "1", "uloc-2\0alice")
@@ -228,13 +228,13 @@ def test_away_and_back(one: Server, redis_server: RedisServer) -> None:
 def test_what_a_redis_refuses_is_a_failure_and_logged_once(
     one: Server, redis_server: RedisServer
 ) -> None:
-    redis_server.command("SET", "kamailiod:location:location:alice", "mine")
+    redis_server.command("SET", f"{KEY}alice", "mine")
     for _ in range(2):
         assert one.lua(request(["<sip:a@h>"]), SAVE) == -1
         assert answer(one.services)[0].startswith("500")
     assert len([line for line in one.services.lines if "refuses HGETALL: WRONGTYPE" in line]) == 1
-    redis_server.command("DEL", "kamailiod:location:location:alice")
-    redis_server.command("HSET", "kamailiod:location:location:alice", "ruid", "no contact")
+    redis_server.command("DEL", f"{KEY}alice")
+    redis_server.command("HSET", f"{KEY}alice", "ruid", "no contact")
     assert one.contacts() == []
 
 
@@ -262,3 +262,25 @@ def test_what_cannot_be(services: FakeServices, url: str, mode: int) -> None:
 
 def test_a_redis_that_is_away_is_no_reason_not_to_start(servers: Any) -> None:
     assert servers(f"redis://127.0.0.1:{free_port()}").contacts() is None
+
+
+def test_servers_of_the_same_second_and_process_name_contacts_differently(
+    one: Server, other: Server
+) -> None:
+    """As two containers do that are started together: their processes have the same numbers."""
+    first, second = (server.usrloc.locations.next_ruid() for server in (one, other))
+    assert first != second
+
+
+def test_the_contacts_of_one_server_only(servers: Any, redis_url: str) -> None:
+    one, own = servers(redis_url), servers(redis_url, server_id_filter=1)
+    later = int(time.time()) + 600
+    put(one, b"alice", contact(b"uloc-1", later)._replace(server_id=7), contact(b"uloc-2", later))
+    assert own.contacts() == [b"sip:uloc-2@h"]
+    assert own.run(own.stored.of_ruid(b"location", b"uloc-1")) is None
+    put(own, b"alice", contact(b"uloc-3", later))
+    assert sorted(one.contacts()) == [b"sip:uloc-%d@h" % number for number in (1, 2, 3)]
+    put(one, b"bob", contact(b"uloc-4", 0)._replace(server_id=7))
+    put(own, b"bob", contact(b"uloc-5", later))
+    ttl = own.run(own.services.redis.server(redis_url).command("TTL", f"{KEY}bob"))
+    assert ttl == -1
