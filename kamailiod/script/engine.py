@@ -215,6 +215,24 @@ class Engine:
         """Return native route[name] as a function that only the script can call; None without."""
         return self._routes.get(b"route", {}).get(name)
 
+    def run_named(
+        self, context: Context, name: bytes, event: bytes = b"", done: Done | None = None
+    ) -> bool:
+        """Run native route[name], else the Lua function of that name, with the event's name.
+
+        As `run_route` it returns whether that ended at once; done(False) also without such a one.
+        """
+        ended = done or _ignore
+        function = self.named_route(name)
+        arguments: tuple[bytes, ...] = ()
+        if function is None:
+            function = self._runtime.function(name)
+            arguments = (event,) if event else ()
+        if function is None:
+            ended(False)
+            return True
+        return self._went_on(self._runtime.start(context, function, *arguments), ended)
+
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         """Run event_route[module:event] and the module's event_callback, when there is one."""
         name = f"{module}:{event}"

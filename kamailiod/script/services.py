@@ -58,6 +58,15 @@ class Script(Protocol):
         Calls done(ok) when it has ended, at once or after a wait; returns whether it ended at once.
         """
 
+    def run_named(
+        self, context: Context, name: bytes, event: bytes = b"",
+        done: Callable[[bool], None] | None = None,
+    ) -> bool:  # fmt: skip
+        """Run native route[name], else the Lua function of that name, with the event's name.
+
+        Calls done(ok) when it has ended, not ok without such a one; returns whether at once.
+        """
+
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         """Run event_route[module:event] and the module's event_callback, when there is one."""
 

@@ -95,6 +95,15 @@ class FakeScript:
             done(True)
         return True
 
+    def run_named(
+        self,
+        context: Context,
+        name: bytes,
+        event: bytes = b"",
+        done: Callable[[bool], None] | None = None,
+    ) -> bool:
+        return self.run_route(context, name, done)
+
     def run_event(self, module: str, event: str, context: Context | None = None) -> None:
         self.events.append(f"{module}:{event}")
 
