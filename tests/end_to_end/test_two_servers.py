@@ -12,6 +12,7 @@ import pytest
 from kamailiod.script.table_layouts import create_tables
 from tests.end_to_end.running_server import RunningServer, alive
 from tests.end_to_end.sip_client import Call, Peer
+from tests.end_to_end.test_location_database import command
 from tests.end_to_end.waiting import wait_until
 from tests.redis_servers import RedisServer
 
@@ -57,7 +58,7 @@ def start(tmp_path: Path) -> Start:
     def run(server_id: int, url: str) -> RunningServer:
         folder = tmp_path / f"server{server_id}"
         folder.mkdir()
-        return RunningServer(folder, CONFIG.format(server_id=server_id, url=url))
+        return RunningServer(folder, CONFIG.format(server_id=server_id, url=url), http=True)
 
     return run
 
@@ -97,7 +98,7 @@ def phones_of(server: RunningServer, stack: ExitStack) -> list[Peer]:
 
 
 def one_is_killed(start: Start, url: str, stack: ExitStack) -> None:
-    """Register at A, call through B, kill A: B goes on with all registrations, A comes back."""
+    """Register at A, call through B, kill A: B and who comes later have all registrations."""
     killed = start(1, url)
     lasting = stack.enter_context(start(2, url))
     with ExitStack() as inner:
@@ -111,6 +112,9 @@ def one_is_killed(start: Start, url: str, stack: ExitStack) -> None:
         phones[1].server = (lasting.host, lasting.port)
         assert len(phones[1].register().headers("Contact")) == 1
         call_through(lasting, phones[1], stack)
+        assert phones[1].uri in str(command(lasting, "ul.lookup", "location", "user1"))
+        assert command(lasting, "ul.db_contacts", "location") == PHONES
+        call_through(stack.enter_context(start(3, url)), phones[2], stack)
         inner.pop_all()
     for name in killed.segments():
         (Path("/dev/shm") / name).unlink()
