@@ -143,6 +143,21 @@ def test_a_phone_at_both_has_both_contacts(start: Start, redis_url: str, stack: 
     caller.ack_failure(asked, caller.expect(486, call_id=asked.call_id))
 
 
+def test_many_phones_of_one_user_at_both_at_once(
+    start: Start, redis_url: str, stack: ExitStack
+) -> None:
+    """Nobody's REGISTER takes away what another's brought meanwhile."""
+    servers = [stack.enter_context(start(number, redis_url)) for number in (1, 2)]
+    phones = [
+        stack.enter_context(Peer((servers[number % 2].host, servers[number % 2].port)))
+        for number in range(30)
+    ]
+    asked = [phone.request("REGISTER", phone.new_call("alice")) for phone in phones]
+    for phone, call in zip(phones, asked, strict=True):
+        phone.expect(200, call_id=call.call_id)
+    assert [command(server, "ul.db_contacts", "location") for server in servers] == [30, 30]
+
+
 @pytest.mark.parametrize("harm", ["kill", "pause"])
 def test_redis_away_and_back(
     start: Start, redis_server: RedisServer, stack: ExitStack, harm: str

@@ -7,11 +7,13 @@ that are never taken for true, the user of each ruid and, sorted, when contacts 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import msgpack
 
@@ -78,6 +80,7 @@ class RedisLocations:
         self._server_id = server_id
         self._log = log
         self._refusal = ""
+        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     def read_at_once(self, table: bytes, aor: bytes) -> list[Binding] | None:
         """Return None: a Redis must be awaited."""
@@ -122,21 +125,29 @@ class RedisLocations:
         `work` is called again, with the newer contacts, when another server was faster.
         """
         key = _key(table, aor)
+        # Within a process one after the other: they would only make each other begin anew.
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        address = self._redis.address
         try:
-            for _ in range(_TRIES):
-                fields = await self._fields(key)
-                every = _all_of(fields)
-                change = Fetched(self._seen(every))
-                result = work(change)
-                if not change.is_changed:
-                    return result
-                unseen = [binding for binding in every if not self._is_seen(binding)]
-                vanishes = self._vanishes([*change.after, *unseen])
-                if await self._write(key, fields.get(_MARK, b""), change, vanishes):
-                    await self._hint(table, aor, change)
-                    return result
-        except RedisFailure:
+            async with asyncio.timeout(address.connect_timeout + address.command_timeout), turn:
+                return await self._update(table, aor, work)
+        except (RedisFailure, TimeoutError):
             return None
+
+    async def _update(self, table: bytes, aor: bytes, work: Callable[[Fetched], T]) -> T | None:
+        key = _key(table, aor)
+        for _ in range(_TRIES):
+            fields = await self._fields(key)
+            every = _all_of(fields)
+            change = Fetched(self._seen(every))
+            result = work(change)
+            if not change.is_changed:
+                return result
+            unseen = [binding for binding in every if not self._is_seen(binding)]
+            vanishes = self._vanishes([*change.after, *unseen])
+            if await self._write(key, fields.get(_MARK, b""), change, vanishes):
+                await self._hint(table, aor, change)
+                return result
         return None
 
     async def remove_expired(self, table: bytes, now: int) -> list[tuple[bytes, Binding]]:
