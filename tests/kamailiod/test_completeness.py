@@ -31,7 +31,8 @@ GAPS = {
         forward_uac forward_uac_uri msg_vbflag_set msg_vbflag_reset msg_vbflag_is_set
         msg_vbflag_parse add_tcp_alias http_client_request_v2pk http_client_response_headers_set
         http_client_response_headers_clear http_async_send http_async_send_xdata
-        add_path_advertised_address add_path_received_advertised_address xavp_push_dst""",
+        add_path_advertised_address add_path_received_advertised_address xavp_push_dst
+        async_tkv_emit""",
     "SCTP, which there is none of": "t_relay_to_sctp t_replicate_sctp t_forward_nonack_sctp",
     "a destination from an AVP or an old form of address: $du and t_relay do it": """
         t_relay_to_avp t_replicate_to t_forward_nonack_to forward_reply send_udp send_tcp""",
