@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
@@ -126,6 +128,8 @@ def test_on_one_redis(start: Start, redis_url: str, stack: ExitStack) -> None:
 
 def test_on_one_postgres(start: Start, postgres_url: str, stack: ExitStack) -> None:
     create_tables(postgres_url, ["location"])
+    # Other tests find the database as it was; entered first, this runs when the servers are gone.
+    stack.callback(drop_location, postgres_url)
     one_is_killed(start, postgres_url, stack)
 
 
@@ -182,3 +186,12 @@ def test_redis_away_and_back(
     for phone in phones:
         call_through(servers[1], phone, stack)
     assert workers == [server.worker(rank).pid for server in servers for rank in (1, 2)]
+
+
+def drop_location(url: str) -> None:
+    async def drop() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("DROP TABLE location")
+        await connection.close()
+
+    asyncio.run(drop())
