@@ -14,7 +14,7 @@ from kamailiod.modules.sl import Sl
 from kamailiod.modules.tm import Tm
 from kamailiod.net.address import ListenAddress, Source, Target
 from kamailiod.net.network import Network
-from kamailiod.net.resolver import Resolver
+from kamailiod.net.resolver import Resolution, Resolver
 from kamailiod.receive import Receiver
 from kamailiod.script.context import Branch, Context
 from kamailiod.sip.message import SipMessage, parse
@@ -38,6 +38,15 @@ class Wire:
             return False
         self.sent.append((target, data))
         return True
+
+
+class LookedUpNetwork(Network):
+    """The real network; names are looked up by `look_up(uri)` when there is one."""
+
+    look_up: Callable[[bytes], Resolution] | None = None
+
+    def resolve(self, uri: bytes) -> Resolution:
+        return super().resolve(uri) if self.look_up is None else self.look_up(uri)
 
 
 class PythonScript(FakeScript):
@@ -102,7 +111,7 @@ class ProxyWorld:
         services.timers = TimerWheel(None, clock=lambda: self.now)
         resolver = Resolver()
         resolver.add_static(static or {})
-        network = Network(listen, [(b"proxy.example", 0, b"")], resolver)
+        network = LookedUpNetwork(listen, [(b"proxy.example", 0, b"")], resolver)
         network.open(self.wire, None, lambda *a: False, lambda: None, lambda: None)  # type: ignore[arg-type]  # a fake of the sockets
         services.network = network  # type: ignore[assignment]  # the real one
         self.network = network

@@ -378,7 +378,7 @@ def test_names_that_must_be_looked_up(services: FakeServices) -> None:
         await asyncio.sleep(0)
         return [(b"udp", b"127.0.0.1", 6002)]
 
-    world.network.resolve = lambda uri: found() if b"name" in uri else [(b"udp", b"127.0.0.1", A)]  # type: ignore[method-assign]
+    world.network.look_up = lambda uri: found() if b"name" in uri else [(b"udp", b"127.0.0.1", A)]
     world.script.request_route = lambda context: bool(world.relay(context)) and None
     world.invite(uri=b"sip:b@name.example")
     assert world.to(B)[0].uri_text == b"sip:b@name.example"
@@ -394,7 +394,7 @@ def test_t_relay_gives_a_wait_while_it_looks_up(services: FakeServices) -> None:
     async def nothing() -> None:
         return None
 
-    world.network.resolve = lambda uri: nothing()  # type: ignore[method-assign]
+    world.network.look_up = lambda uri: nothing()
 
     def route(context: Context) -> None:
         wait = world.tm.t_relay(context)
